@@ -1,0 +1,1 @@
+"""Recording: append-only XDF files, their index, verification and repair."""

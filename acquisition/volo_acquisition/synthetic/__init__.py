@@ -1,0 +1,1 @@
+"""The head of the simulated participant: signals from attended-target markers."""

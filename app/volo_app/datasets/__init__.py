@@ -1,0 +1,1 @@
+"""Readers of public data sets, by the layout of their folders."""

@@ -1,0 +1,1 @@
+"""The online pipeline: stages, windows, decoding and stopping."""

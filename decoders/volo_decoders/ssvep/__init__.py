@@ -1,0 +1,1 @@
+"""Decoders of steady-state visual evoked potentials."""

@@ -1,0 +1,91 @@
+"""The values a paradigm makes: scenes to show, commands to send; and what every paradigm promises."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+from volo_acquisition.types import Marker
+from volo_decoders.types import Decision
+
+__all__ = ["Command", "Paradigm", "Scene", "Step"]
+
+
+@dataclass(frozen=True, slots=True)
+class Command:
+    """Something the outside is asked to do.
+
+    Attributes
+    ----------
+    time : float
+        Session clock, seconds.
+    sequence : int
+        Counts up by one with each command of a run.
+    valid_for_s : float
+        After this it must not be executed any more.
+    target : str
+        What it addresses, e.g. ``"text"``.
+    value : str
+        What to do with it, e.g. the letter.
+    """
+
+    time: float
+    sequence: int
+    valid_for_s: float
+    target: str
+    value: str
+
+
+@dataclass(frozen=True, slots=True)
+class Scene:
+    """What is shown from the next frame on; stimuli as data.
+
+    Attributes
+    ----------
+    kind : str
+        ``"rest"``, ``"gaze"`` (keys steady, the eyes move), ``"flicker"``, ``"feedback"``, ``"end"``.
+    trial : int
+        Trial number, -1 outside trials.
+    time : float
+        Not to be shown before this session time, seconds.
+    label : str
+        The marker the screen emits when the scene's first frame is on, e.g. ``"stimulus/onset"``.
+    payload : Mapping
+        Details for that marker: cue, target, text so far.
+    """
+
+    kind: str
+    trial: int
+    time: float
+    label: str
+    payload: Mapping[str, Any] = field(default_factory=dict)
+
+
+#: What a paradigm returns from each call.
+Step = Scene | Command | Marker
+
+
+class Paradigm(Protocol):
+    """A pure trial machine: no clock, no device, no screen; only the times and decisions it is told.
+
+    Call order: ``advance`` with non-decreasing times; ``shown`` when the screen has put a scene on; ``decide`` with
+    each decision. Each returns what is to be shown, sent or noted now.
+    """
+
+    def advance(self, now: float) -> list[Step]:
+        """Let session time pass."""
+        ...
+
+    def shown(self, marker: Marker) -> list[Step]:
+        """Take note that the scene with this marker is on the screen since ``marker.time``."""
+        ...
+
+    def decide(self, decision: Decision) -> list[Step]:
+        """Take a decision; one that belongs to another trial than the current is ignored."""
+        ...
+
+    @property
+    def finished(self) -> bool:
+        """True when nothing more will come."""
+        ...
