@@ -1,1 +1,3 @@
-"""Recording: append-only XDF files, their index, verification and repair."""
+"""Recording: append-only XDF files that are whole at any moment; reading, verifying and repairing them."""
+
+__all__: list[str] = []

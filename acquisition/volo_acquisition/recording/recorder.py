@@ -1,0 +1,450 @@
+"""The recorder: one run, one file that is whole at any moment.
+
+Regular streams are written one complete chunk of about 50 ms at a time, everything else at once; after a kill the file
+lacks at most what had not been written yet. Once a second (of stamps; the recorder has no clock) a row of checksums
+vouches for everything since the one before.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import zlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from volo_acquisition.errors import FileError, Reason
+from volo_acquisition.recording import xdf
+from volo_acquisition.recording.durable import DurableFile, publish, write_reason
+from volo_acquisition.recording.rows import check_row, item_row
+from volo_acquisition.types import Channel, ChannelKind, Chunk, Correction, Item, StreamInfo
+
+__all__ = ["XdfRecorder", "own_stream"]
+
+#: Data of a stream that fell silent are written when other streams are this much further, seconds.
+STALE_S = 0.1
+
+#: How often checksums and a boundary are written, seconds.
+BOUNDARY_S = 1.0
+
+_OWN_KINDS = {
+    xdf.MARKERS: "markers",
+    xdf.EVENTS: "events",
+    xdf.CORRECTIONS: "corrections",
+    xdf.SEGMENTS: "segments",
+    xdf.INVALID: "invalid",
+    xdf.CHECKS: "checks",
+}
+
+
+@dataclass(slots=True, eq=False)
+class _Track:
+    """One stream in the file: what is written, and what waits to be."""
+
+    number: int
+    info: StreamInfo
+    layout: np.dtype[np.void] | None
+    extent: xdf.Extent = field(default_factory=xdf.Extent.empty)
+    next_index: int | None = None
+    n_taken: int = 0
+    pending: list[bytes] = field(default_factory=list)
+    pending_times: list[NDArray[np.float64]] = field(default_factory=list)
+    n_pending: int = 0
+
+    def is_due(self, max_chunk_s: float) -> bool:
+        if self.info.rate_hz == 0.0:
+            return True
+        period_s = 1.0 / self.info.rate_hz
+        span_s = abs(self.pending_times[-1][-1] - self.pending_times[0][0]) + period_s
+        return not (span_s < max_chunk_s and self.n_pending * period_s < max_chunk_s)
+
+
+class XdfRecorder:
+    """Records streams, markers, events and corrections into one XDF file.
+
+    Used from one thread. While it records the file is called ``X.xdf.part``; closing completes it and renames it.
+
+    Parameters
+    ----------
+    path : Path
+        The file it is to become; ends in ``.xdf``. Missing folders are created.
+    header : Mapping of str to str
+        Kept in the file's header: versions, task, participant code.
+    max_chunk_s : float
+        Samples of regular streams are collected for this long, by their stamps, before they are written.
+
+    Raises
+    ------
+    FileError
+        If the file exists already, finished or not (EXISTS), or cannot be created (NOT_WRITABLE, DISK_FULL).
+    ValueError
+        If the name does not end in ``.xdf`` or the header cannot be kept.
+    """
+
+    def __init__(self, path: Path, *, header: Mapping[str, str] = {}, max_chunk_s: float = 0.05) -> None:
+        if path.suffix != ".xdf":
+            raise ValueError(f"path: got {path.name!r}, a recording's name ends in '.xdf'")
+        if not max_chunk_s > 0.0:
+            raise ValueError(f"max_chunk_s: got {max_chunk_s}, it must be more than 0")
+        if header.get("schema", xdf.SCHEMA) != xdf.SCHEMA:
+            raise ValueError(f"header: got schema {header['schema']!r}, this recorder writes {xdf.SCHEMA!r}; leave it")
+        self.path = path
+        self.part = path.with_name(path.name + ".part")
+        self._max_chunk_s = max_chunk_s
+        self._created_at = str(header.get("created_at", "0"))
+        self._tracks: dict[str, _Track] = {}
+        self._offsets: dict[str, float] = {}
+        self._now: float | None = None
+        self._last_boundary: float | None = None
+        self._crc, self._crc_start = 0, 0
+        self._failure: FileError | None = None
+        self._result: Path | None = None
+        first = xdf.MAGIC + xdf.file_header({"schema": xdf.SCHEMA, **header})
+        track, checks = self._new_track(own_stream(xdf.CHECKS), {})
+        self._file = self._create()
+        try:
+            self._append(first + checks)
+        except FileError:
+            with contextlib.suppress(OSError):
+                self._file.close()
+                self.part.unlink()
+            raise
+        self._tracks[xdf.CHECKS] = track
+
+    def add_stream(self, info: StreamInfo, desc: Mapping[str, Any] = {}) -> None:
+        """Add a stream; legal at any time.
+
+        Parameters
+        ----------
+        info : StreamInfo
+            What it is. Names that begin with ``volo-`` are for streams of our own: predictions, frames.
+        desc : Mapping
+            JSON-compatible details to keep with it.
+
+        Raises
+        ------
+        ValueError
+            If there is such a stream already, it has no channels, a string stream has several, or a text in it
+            cannot be kept.
+        FileError
+            If it could not be written.
+        """
+        if info.stream_id in _OWN_KINDS:
+            raise ValueError(f"stream_id: got {info.stream_id!r}, which the recorder itself writes")
+        if info.stream_id in self._tracks:
+            raise ValueError(f"stream_id: got {info.stream_id!r}, which this recording has already")
+        if info.n_channels == 0 or (info.dtype == "string" and info.n_channels != 1):
+            raise ValueError(
+                f"{info.stream_id}: got {info.n_channels} channels, expected exactly one of strings or at least one"
+            )
+        track, head = self._new_track(info, desc)
+        self._append(head)
+        self._tracks[info.stream_id] = track
+
+    def write_chunk(self, chunk: Chunk) -> None:
+        """Take a chunk; its samples are in the file once they span ``max_chunk_s``.
+
+        Raises
+        ------
+        ValueError
+            If the stream is unknown, or the samples have not its channels or dtype.
+        FileError
+            If it, or something before it, could not be written.
+        """
+        track = self._numeric_track(chunk.stream_id)
+        _require_samples(track.info, chunk.samples)
+        self._require_healthy()
+        if len(chunk) == 0:
+            return
+        offset_s = self._offsets.get(chunk.stream_id, 0.0)
+        first, last = float(chunk.times[0]) + offset_s, float(chunk.times[-1]) + offset_s
+        if chunk.index != track.next_index:
+            row = {"stream": chunk.stream_id, "row": track.n_taken, "index": chunk.index}
+            self._note(xdf.SEGMENTS, first, json.dumps(row, ensure_ascii=False))
+            track.next_index = chunk.index
+        if chunk.valid is not None:
+            for start, n in _false_runs(chunk.valid):
+                row = {"stream": chunk.stream_id, "index": chunk.index + start, "n": n}
+                self._note(xdf.INVALID, first, json.dumps(row, ensure_ascii=False))
+        self._take(track, chunk.times, chunk.samples)
+        if track.is_due(self._max_chunk_s):
+            self._flush(track)
+        self._advance(last)
+
+    def write_rows(self, stream_id: str, times: ArrayLike, rows: Sequence[str] | NDArray[Any]) -> None:
+        """Write rows of a stream at once.
+
+        Parameters
+        ----------
+        stream_id : str
+            A stream that was added.
+        times : array-like, shape (n,)
+            Stamps in seconds.
+        rows : sequence of str, or ndarray, shape (n, n_channels)
+            Texts for a string stream, else numbers of the stream's dtype.
+
+        Raises
+        ------
+        ValueError
+            If the stream is unknown, or times and rows do not fit it or each other.
+        FileError
+            If it, or something before it, could not be written.
+        """
+        track = self._tracks.get(stream_id)
+        if track is None or stream_id in _OWN_KINDS:
+            raise ValueError(f"stream_id: got {stream_id!r}, add_stream it first")
+        stamps = np.atleast_1d(np.asarray(times, np.float64))
+        if stamps.shape != (len(rows),):
+            raise ValueError(f"times: got shape {stamps.shape}, expected ({len(rows)},), one for each row")
+        self._require_healthy()
+        if len(rows) == 0:
+            return
+        if track.layout is None:
+            texts = [str(row) for row in rows]
+            track.pending.append(xdf.string_records(stamps, texts))
+            self._took(track, stamps)
+        else:
+            values = np.asarray(rows)
+            _require_samples(track.info, values)
+            self._take(track, stamps, values)
+        self._flush(track)
+        self._advance(float(stamps[-1]) + self._offsets.get(stream_id, 0.0))
+
+    def write_item(self, item: Item) -> None:
+        """Write whatever a source yields; markers, events and corrections are in the file when this returns.
+
+        Raises
+        ------
+        ValueError
+            If a chunk does not fit its stream, or a text cannot be encoded.
+        TypeError
+            If a marker's payload is not JSON.
+        FileError
+            If it, or something before it, could not be written.
+        """
+        if isinstance(item, Chunk):
+            self.write_chunk(item)
+            return
+        self._require_healthy()
+        name, time, text = item_row(item)
+        self._note(name, time, text)
+        if isinstance(item, Correction):
+            self._offsets[item.stream_id] = item.offset_s
+        self._advance(time)
+
+    def flush(self) -> None:
+        """Write everything that waits.
+
+        Raises
+        ------
+        FileError
+            If it could not be written.
+        """
+        self._require_healthy()
+        for track in list(self._tracks.values()):
+            self._flush(track)
+
+    def close(self) -> Path:
+        """Complete the file, wait until it is on the disk, and give it its name.
+
+        Returns
+        -------
+        Path
+            The recording; the ``.part`` if an earlier write had failed, which `repair` completes. A second call
+            returns the same.
+
+        Raises
+        ------
+        FileError
+            If completing it failed; the ``.part`` is left.
+        """
+        if self._result is not None:
+            return self._result
+        result = self.part
+        try:
+            if self._failure is None:
+                self._finish()
+                self._file.close()
+                publish(self.part, self.path)
+                result = self.path
+        except OSError as error:
+            self._fail(error)
+        finally:
+            self._result = result
+            with contextlib.suppress(OSError):  # a no-operation unless something failed, which is told already
+                self._file.close()
+        return result
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if kind is None:
+            self.close()
+        else:
+            with contextlib.suppress(FileError):  # the error on its way out is the one to tell
+                self.close()
+
+    def _create(self) -> DurableFile:
+        for path in (self.path, self.part):
+            if path.exists():
+                raise FileError(
+                    f"{path} exists already",
+                    reason=Reason.EXISTS,
+                    hint="choose another run number, or volo repair a leftover .part",
+                )
+        try:
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+            return DurableFile(self.part)
+        except OSError as error:
+            raise FileError(
+                f"{self.part} cannot be created: {error.strerror}",
+                reason=write_reason(error),
+                hint="choose a folder you may write to, with space left",
+            ) from error
+
+    def _new_track(self, info: StreamInfo, desc: Mapping[str, Any]) -> tuple[_Track, bytes]:
+        number = xdf.CHECKS_NUMBER + len(self._tracks)
+        layout = None if info.dtype == "string" else xdf.record_dtype(info.dtype, info.n_channels)
+        head = xdf.stream_header(number, info, desc, created_at=self._created_at)
+        return _Track(number, info, layout), head
+
+    def _numeric_track(self, stream_id: str) -> _Track:
+        track = self._tracks.get(stream_id)
+        if track is None:
+            raise ValueError(f"stream_id: got {stream_id!r}, add_stream it first")
+        if track.layout is None:
+            raise ValueError(f"stream_id: got {stream_id!r}, a stream of strings; use write_rows")
+        return track
+
+    def _note(self, name: str, time: float, text: str) -> None:
+        """Write one row of one of our own streams, which is added if need be."""
+        records = xdf.string_records([time], [text])
+        track = self._tracks.get(name)
+        if track is None:
+            track, head = self._new_track(own_stream(name), {})
+            self._append(head)
+            self._tracks[name] = track
+        track.pending.append(records)
+        self._took(track, np.array([time]))
+        self._flush(track)
+
+    def _take(self, track: _Track, times: NDArray[np.float64], values: NDArray[Any]) -> None:
+        if track.layout is None:
+            raise ValueError(f"{track.info.stream_id}: got numbers for a stream of strings")
+        track.pending.append(xdf.numeric_records(track.layout, times, values))
+        self._took(track, times.copy())
+        track.next_index = len(times) + (track.n_taken - len(times) if track.next_index is None else track.next_index)
+
+    def _took(self, track: _Track, times: NDArray[np.float64]) -> None:
+        track.pending_times.append(times)
+        track.n_pending += len(times)
+        track.n_taken += len(times)
+
+    def _flush(self, track: _Track) -> None:
+        """Write what waits of one stream as one chunk."""
+        if track.n_pending == 0:
+            return
+        times = np.concatenate(track.pending_times)
+        if not track.extent.offsets:
+            self._append(xdf.clock_offset(track.number, float(times[0]), 0.0))
+            track.extent.offsets.append((float(times[0]), 0.0))
+        self._append(xdf.samples(track.number, track.n_pending, b"".join(track.pending)))
+        track.extent.extend(times)
+        track.pending, track.pending_times, track.n_pending = [], [], 0
+
+    def _advance(self, now: float) -> None:
+        """Take note that the session has come to `now`: write what grew old, and a boundary once a second."""
+        self._now = now
+        for name, track in list(self._tracks.items()):
+            if track.n_pending and abs(now - track.pending_times[0][0] - self._offsets.get(name, 0.0)) > STALE_S:
+                self._flush(track)
+        if self._last_boundary is None:
+            self._last_boundary = now
+        elif abs(now - self._last_boundary) >= BOUNDARY_S:
+            self._vouch()
+            self._append(xdf.boundary())
+            self._last_boundary = now
+
+    def _vouch(self) -> None:
+        """Write everything that waits, and the checksum of all since the last one."""
+        self.flush()
+        rows = {
+            name: [track.extent.count, track.extent.count if track.next_index is None else track.next_index]
+            for name, track in self._tracks.items()
+            if track.layout is not None
+        }
+        checks = self._tracks[xdf.CHECKS]
+        if not checks.extent.offsets:  # now, so that it is vouched for as well
+            self._append(xdf.clock_offset(checks.number, self._now or 0.0, 0.0))
+            checks.extent.offsets.append((self._now or 0.0, 0.0))
+        text = check_row(self._crc_start, self._file.size, self._crc, rows)
+        self._crc, self._crc_start = 0, self._file.size
+        self._note(xdf.CHECKS, self._now or 0.0, text)
+
+    def _finish(self) -> None:
+        self._vouch()
+        self._append(xdf.boundary())
+        for track in self._tracks.values():
+            self._append(xdf.stream_footer(track.number, track.extent))
+
+    def _append(self, piece: bytes) -> None:
+        self._require_healthy()
+        try:
+            self._file.write(piece)
+        except OSError as error:
+            self._fail(error)
+        self._crc = zlib.crc32(piece, self._crc)
+
+    def _require_healthy(self) -> None:
+        if self._failure is not None:
+            raise self._failure
+        if self._result is not None:
+            raise ValueError(f"{self.path.name}: written to after it was closed")
+
+    def _fail(self, error: OSError) -> None:
+        """Remember and raise what happened to the disk."""
+        if isinstance(error, FileExistsError):
+            self._failure = FileError(
+                f"{self.path} exists already, so {self.part.name} keeps its name; it is whole",
+                reason=Reason.EXISTS,
+                hint=f"move {self.path.name} away, then volo repair {self.part.name}",
+            )
+        else:
+            self._failure = FileError(
+                f"{self.part} could not be written: {error.strerror}; {self._safe_s():.1f} s are safe",
+                reason=write_reason(error),
+                hint=f"free space, then volo repair {self.part.name}",
+            )
+        raise self._failure from error
+
+    def _safe_s(self) -> float:
+        """Return how many seconds of signal the file holds."""
+        extents = [t.extent for name, t in self._tracks.items() if not name.startswith(xdf.PREFIX) and t.extent.count]
+        return max((extent.last - extent.first for extent in extents), default=0.0)
+
+
+def own_stream(name: str) -> StreamInfo:
+    """Return what the stream `name`, one of those the recorder itself writes, is."""
+    return StreamInfo(name, _OWN_KINDS[name], 0.0, (Channel(name, ChannelKind.AUX, ""),), "string", "volo")
+
+
+def _require_samples(info: StreamInfo, values: NDArray[Any]) -> None:
+    if values.ndim != 2 or values.shape[1] != info.n_channels:
+        raise ValueError(f"{info.stream_id}: got samples of shape {values.shape}, expected (n, {info.n_channels})")
+    if values.dtype != np.dtype(info.dtype):
+        raise ValueError(f"{info.stream_id}: got samples of {values.dtype}, expected {info.dtype}")
+
+
+def _false_runs(valid: NDArray[np.bool_]) -> list[tuple[int, int]]:
+    """Return start and length of each run of False."""
+    edges = np.flatnonzero(np.diff(np.concatenate(([True], valid, [True])).astype(np.int8)))
+    return [(int(a), int(b - a)) for a, b in zip(edges[::2], edges[1::2], strict=True)]

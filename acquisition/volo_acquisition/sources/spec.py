@@ -1,0 +1,216 @@
+"""From the text of ``--source`` to an opened-on-demand source.
+
+The form is ``NAME`` or ``NAME:key=value,key=value``; the first value may come without its key and then goes to the
+first field of the source's ``Settings``. A comma inside a value is kept when what follows does not read
+``word=``. This module imports a source's class only when a source is made.
+"""
+
+from __future__ import annotations
+
+import re
+import types
+from collections.abc import Callable
+from dataclasses import MISSING, Field, dataclass, fields, is_dataclass
+from enum import Enum
+from pathlib import Path
+from typing import Any, Union, get_args, get_origin, get_type_hints
+
+from volo_acquisition import registry
+from volo_acquisition.clock import Clock
+from volo_acquisition.errors import ConfigError, PluginError, Reason
+from volo_acquisition.sources.base import Source
+
+__all__ = ["SourceSpec", "make_source", "parse_spec", "settings_from_texts"]
+
+_KEY = re.compile(r"\s*([A-Za-z_]\w*)\s*=(.*)", re.DOTALL)
+_YES = frozenset({"1", "true", "yes", "on"})
+_NO = frozenset({"0", "false", "no", "off"})
+
+
+@dataclass(frozen=True, slots=True)
+class SourceSpec:
+    """A parsed source text.
+
+    Attributes
+    ----------
+    name : str
+        Registered name of the source.
+    bare : str or None
+        The first value, if it came without its key.
+    values : tuple of (str, str)
+        Keys and values, in the order written.
+    """
+
+    name: str
+    bare: str | None = None
+    values: tuple[tuple[str, str], ...] = ()
+
+
+def parse_spec(text: str) -> SourceSpec:
+    """Split a source text into its name, its bare first value and its keys.
+
+    Parameters
+    ----------
+    text : str
+        For example ``synthetic``, ``brainflow:SYNTHETIC_BOARD``, ``lsl:source_id=abc,type=EEG``.
+
+    Raises
+    ------
+    ConfigError
+        If the name is missing.
+    """
+    name, colon, rest = text.strip().partition(":")
+    name = name.strip()
+    if not name:
+        raise ConfigError(
+            [f"--source: got {text!r}, it must start with a source's name"],
+            hint=f"known are: {', '.join(registry.names('volo.sources'))}",
+        )
+    if not colon or not rest.strip():
+        return SourceSpec(name)
+    bare: str | None = None
+    values: list[tuple[str, str]] = []
+    for part in rest.split(","):
+        match = _KEY.fullmatch(part)
+        if match is not None:
+            values.append((match.group(1), match.group(2).strip()))
+        elif values:
+            key, value = values[-1]
+            values[-1] = (key, f"{value},{part.strip()}")
+        else:
+            bare = part.strip() if bare is None else f"{bare},{part.strip()}"
+    return SourceSpec(name, bare, tuple(values))
+
+
+def make_source(text: str, clock: Clock) -> Source:
+    """Make the source that `text` describes; it is not opened.
+
+    Parameters
+    ----------
+    text : str
+        See `parse_spec`.
+    clock : Clock
+        The session clock.
+
+    Raises
+    ------
+    ConfigError
+        If keys are unknown or values do not fit; it lists all problems and the allowed keys.
+    PluginError
+        If there is no such source, or it cannot be imported.
+    """
+    spec = parse_spec(text)
+    factory = registry.load("volo.sources", spec.name)
+    settings_class = getattr(factory, "Settings", None)
+    if not isinstance(settings_class, type) or not is_dataclass(settings_class):
+        raise PluginError(
+            f"source {spec.name!r} has no dataclass named Settings",
+            reason=Reason.UNSUPPORTED,
+            hint="its author must add one, see volo_acquisition.sources.base",
+        )
+    values = list(spec.values)
+    if spec.bare is not None:
+        names = [field.name for field in fields(settings_class) if field.init]
+        if not names:
+            raise ConfigError([f"--source {spec.name}: got {spec.bare!r}, this source has no settings"])
+        values.insert(0, (names[0], spec.bare))
+    settings = settings_from_texts(settings_class, values, where=f"--source {spec.name}")
+    source: Source = factory(settings, clock)
+    return source
+
+
+def settings_from_texts(settings_class: type[Any], values: list[tuple[str, str]], *, where: str) -> Any:
+    """Build a settings dataclass from texts, converted by its field types.
+
+    Parameters
+    ----------
+    settings_class : type
+        A dataclass with fields of str, int, float, bool, Path, an Enum, a tuple of these, or one of these or None.
+    values : list of (str, str)
+        Field names and texts.
+    where : str
+        Named at the front of each problem.
+
+    Raises
+    ------
+    ConfigError
+        With one line for every unknown, repeated or missing key and every value that does not fit.
+    """
+    known: dict[str, Field[Any]] = {field.name: field for field in fields(settings_class) if field.init}
+    hints = get_type_hints(settings_class)
+    problems: list[str] = []
+    given: dict[str, Any] = {}
+    seen: set[str] = set()
+    for key, text in values:
+        if key in seen:
+            problems.append(f"{where}: {key}: given twice")
+        elif key not in known:
+            problems.append(f"{where}: {key}: unknown key")
+        else:
+            try:
+                given[key] = _convert(text, hints[key])
+            except ValueError as error:
+                problems.append(f"{where}: {key}: {error}")
+        seen.add(key)
+    for key, field in known.items():
+        if key not in seen and field.default is MISSING and field.default_factory is MISSING:
+            problems.append(f"{where}: {key}: missing")
+    if not problems:
+        try:
+            return settings_class(**given)
+        except ValueError as error:
+            problems.append(f"{where}: {error}")
+    raise ConfigError(problems, hint=f"allowed keys are: {', '.join(known) or 'none'}")
+
+
+def _convert(text: str, kind: Any) -> Any:
+    """Return `text` as a value of type `kind`; ValueError says what would be right."""
+    origin = get_origin(kind)
+    if origin in (Union, types.UnionType):
+        options = [option for option in get_args(kind) if option is not types.NoneType]
+        empty = len(options) < len(get_args(kind)) and text.lower() in ("", "none")
+        return None if empty else _first_fitting(text, options)
+    if origin is tuple:
+        item = get_args(kind)[0]
+        return tuple(_convert(part.strip(), item) for part in text.split(",") if part.strip())
+    if isinstance(kind, type) and issubclass(kind, Enum):
+        return _member(text, kind)
+    if kind not in _CONVERTERS:
+        raise ValueError(f"cannot be set from a text (its type is {kind})")
+    convert, wanted = _CONVERTERS[kind]
+    try:
+        return convert(text)
+    except ValueError:
+        raise ValueError(f"got {text!r}, it must be {wanted}") from None
+
+
+def _first_fitting(text: str, kinds: list[Any]) -> Any:
+    problems = []
+    for kind in kinds:
+        try:
+            return _convert(text, kind)
+        except ValueError as error:
+            problems.append(str(error))
+    raise ValueError(" or ".join(problems))
+
+
+def _member(text: str, kind: type[Enum]) -> Enum:
+    choices = {str(member.value).lower(): member for member in kind}
+    if text.lower() not in choices:
+        raise ValueError(f"got {text!r}, allowed are {', '.join(str(member.value) for member in kind)}")
+    return choices[text.lower()]
+
+
+def _truth(text: str) -> bool:
+    if text.lower() not in _YES | _NO:
+        raise ValueError(text)
+    return text.lower() in _YES
+
+
+_CONVERTERS: dict[Any, tuple[Callable[[str], Any], str]] = {
+    str: (str, "a text"),
+    int: (int, "an integer"),
+    float: (float, "a number"),
+    bool: (_truth, "true or false"),
+    Path: (Path, "a path"),
+}

@@ -1,0 +1,199 @@
+"""``volo record``: a source to a file, and nothing in between."""
+
+from __future__ import annotations
+
+import argparse
+import math
+import re
+import signal
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from types import FrameType
+from typing import TYPE_CHECKING
+
+from volo_app.json_values import dump_json
+
+if TYPE_CHECKING:
+    from volo_acquisition.errors import DeviceError
+    from volo_acquisition.recording.recorder import XdfRecorder
+    from volo_acquisition.sources.base import Source
+    from volo_acquisition.types import StreamInfo
+    from volo_app.capture import Tally
+    from volo_app.console import Console, Progress
+
+HELP = "Record a source to a new XDF file until the time is up, the source ends, or Ctrl-C; all three end it cleanly."
+EXAMPLE = "volo record --source synthetic --duration 60 --out recordings"
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    """Add the options."""
+    parser.add_argument(
+        "--source",
+        required=True,
+        metavar="NAME",
+        help="what to record, as shown by volo devices: NAME or NAME:key=value,...",
+    )
+    parser.add_argument("--out", required=True, metavar="DIR", help="folder of the file; made if it is not there")
+    parser.add_argument("--duration", type=_seconds, metavar="S", help="seconds from the first data (default: no end)")
+    parser.add_argument("--markers", metavar="lsl:NAME", help="record the markers of an LSL stream as well")
+    parser.add_argument(
+        "--no-data", type=_seconds, default=5.0, metavar="S", help="give up after this long without data (default: 5)"
+    )
+
+
+def run(args: argparse.Namespace, console: Console) -> dict[str, object]:
+    """Record, and return what came.
+
+    Raises
+    ------
+    VoloError
+        If the source cannot be opened or falls silent, or the file cannot be written; what came before is kept.
+    """
+    from volo_acquisition.clock import SessionClock
+    from volo_acquisition.errors import DeviceError
+    from volo_acquisition.sources.spec import make_source, parse_spec
+    from volo_app.capture import Tally, capture, open_all
+
+    clock = SessionClock()
+    tally = Tally()
+    with _stop_signals() as stop, ExitStack() as stack:
+        sources: list[Source] = [make_source(args.source, clock)]
+        if args.markers:
+            from volo_app.marker_inlet import make_marker_inlet
+
+            sources.append(make_marker_inlet(args.markers, clock))
+        for source in sources:
+            stack.callback(source.close)
+        infos = open_all(sources)
+        recorder = _make_recorder(Path(args.out).absolute(), parse_spec(args.source).name, infos)
+        bar = _LateBar(console, stack, args.duration)
+        try:
+            capture(
+                sources,
+                recorder,
+                clock,
+                tally,
+                duration_s=args.duration,
+                stopped=stop.asked,
+                no_data_s=args.no_data,
+                steady=any(info.rate_hz > 0.0 for info in infos),
+                on_data=bar.show,
+            )
+        except DeviceError as error:
+            raise _with_what_is_kept(args.source, error, recorder.close(), tally) from error
+        finally:
+            final = recorder.close()
+    for problem in tally.problems:
+        console.warn(problem)
+    samples = {info.stream_id: tally.samples[info.stream_id] for info in infos}
+    console.print(f"{final}: {tally.duration_s:.1f} s, {sum(samples.values())} samples, {tally.gaps} gaps")
+    return {
+        "file": final,
+        "samples": samples,
+        "markers": tally.markers,
+        "gaps": tally.gaps,
+        "lost": tally.lost,
+        "duration_s": tally.duration_s,
+        "events": dict(tally.events),
+        "problems": tally.problems,
+        "stopped_by_signal": stop.asked(),
+    }
+
+
+def _seconds(text: str) -> float:
+    try:
+        value = float(text)
+    except ValueError:
+        value = math.nan
+    if not 0.0 < value < math.inf:
+        raise argparse.ArgumentTypeError(f"got {text!r}, it must be a number of seconds above 0")
+    return value
+
+
+class _Stop:
+    """Set from signal handlers, hence no lock in it."""
+
+    def __init__(self) -> None:
+        self._asked = False
+
+    def ask(self, number: int, frame: FrameType | None) -> None:
+        """Take a signal."""
+        self._asked = True
+
+    def asked(self) -> bool:
+        """Say whether the recording is to end."""
+        return self._asked
+
+
+@contextmanager
+def _stop_signals() -> Iterator[_Stop]:
+    """Turn what ends a process politely, by the names this system has for it, into one clean stop."""
+    stop = _Stop()
+    if threading.current_thread() is not threading.main_thread():
+        yield stop  # only the main thread may handle signals
+        return
+    names = ("SIGINT", "SIGTERM", "SIGHUP", "SIGBREAK")
+    numbers = [signal.Signals[name] for name in names if name in signal.Signals.__members__]
+    before = {number: signal.signal(number, stop.ask) for number in numbers}
+    try:
+        yield stop
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def _make_recorder(folder: Path, name: str, infos: Sequence[StreamInfo]) -> XdfRecorder:
+    """Create the recording with the next free run number in `folder`."""
+    from volo_acquisition.errors import FileError, Reason
+    from volo_acquisition.recording.recorder import XdfRecorder
+    from volo_app.session import utc_now, versions
+
+    header = {"task": "record", "source": name, "created_at": utc_now(), "versions": dump_json(versions())}
+    safe = re.sub(r"[^A-Za-z0-9-]+", "-", name)
+    run = 1
+    while True:
+        path = folder / f"{safe}_run-{run:02d}_eeg.xdf"
+        try:
+            recorder = XdfRecorder(path, header=header)
+        except FileError as error:
+            if error.reason is not Reason.EXISTS:
+                raise
+            run += 1
+            continue
+        for info in infos:
+            recorder.add_stream(info)
+        return recorder
+
+
+def _with_what_is_kept(source: str, error: DeviceError, path: Path, tally: Tally) -> DeviceError:
+    """Return `error` with a word on what was recorded before it; a file of nothing is removed."""
+    from volo_acquisition.errors import DeviceError
+
+    if tally.is_empty:
+        path.unlink(missing_ok=True)
+        kept = "nothing was recorded"
+    else:
+        kept = f"the {tally.duration_s:.1f} s before are safe in {path}"
+    return DeviceError(f"{source}: {error.message}; {kept}", reason=error.reason, hint=error.hint)
+
+
+class _LateBar:
+    """A progress bar that is imported and shown only when data have been coming for a second."""
+
+    def __init__(self, console: Console, stack: ExitStack, duration_s: float | None) -> None:
+        self._console = console
+        self._stack = stack
+        self._duration_s = duration_s
+        self._bar: Progress | None = None
+        self._shown_s = 0.0
+
+    def show(self, done_s: float) -> None:
+        """Take note that `done_s` seconds are recorded."""
+        if self._bar is None:
+            if done_s < 1.0:
+                return
+            self._bar = self._stack.enter_context(self._console.progress("recording", self._duration_s))
+        self._bar.advance(done_s - self._shown_s)
+        self._shown_s = done_s

@@ -1,0 +1,54 @@
+"""`volo replay`: decode a recording again, with its own decoder or another."""
+
+from __future__ import annotations
+
+import argparse
+
+from volo_app.console import Console, WrongUsage
+
+HELP = "decode a recording again; with its own decoder the result is the live one to the bit"
+EXAMPLE = """examples:
+  volo replay ~/Volo/sub-DEMO/ses-01/sourcedata/sub-DEMO_ses-01_task-ssvep_run-02_eeg.xdf
+  volo replay FILE.xdf --speed 10 --chunk 7
+  volo replay FILE.xdf --decoder ~/Volo/sub-P001/ses-02/decoders/etrca"""
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    """Add the command's options."""
+    parser.add_argument("file", metavar="FILE", help="a recording (.xdf)")
+    parser.add_argument("--decoder", metavar="DIR", help="decoder folder (default: the one it was recorded with)")
+    parser.add_argument("--speed", type=float, default=0.0, help="times real time; 0 (default) is unthrottled")
+    parser.add_argument("--chunk", type=int, default=0, metavar="N", help="samples a chunk (default 25)")
+    parser.add_argument("--stream", default="", help="which signal stream, if there are several")
+    parser.add_argument("--ideal", action="store_true", help="decode also windows that were skipped live as too late")
+
+
+def run(args: argparse.Namespace, console: Console) -> dict[str, object]:
+    """Replay the file and return the figures."""
+    from pathlib import Path
+
+    from volo_app.replay import replay
+
+    if args.speed < 0 or args.chunk < 0:
+        raise WrongUsage("--speed and --chunk must be at least 0")
+    with console.progress("Replay", None):
+        summary = dict(
+            replay(
+                Path(args.file),
+                decoder=Path(args.decoder) if args.decoder else None,
+                speed=args.speed,
+                chunk_samples=args.chunk,
+                stream=args.stream,
+                ideal=args.ideal,
+            )
+        )
+    decisions = summary["decisions"]
+    if isinstance(decisions, list):
+        console.print("decided: " + " ".join(str(d["label"]) for d in decisions))
+    speed = summary["speed"]
+    if isinstance(speed, float):
+        console.print(
+            f"{summary['n_predictions']} predictions, {summary['n_decisions']} decisions, {speed:.0f}x real time"
+        )
+    console.print(f"sha256 {summary['sha256']}")
+    return summary

@@ -1,0 +1,59 @@
+"""`volo train`: fit a decoder to a calibration recording."""
+
+from __future__ import annotations
+
+import argparse
+
+from volo_app.console import Console, WrongUsage
+
+HELP = "fit a decoder to a calibration recording"
+EXAMPLE = """examples:
+  volo train ~/Volo/sub-DEMO/ses-01/sourcedata/sub-DEMO_ses-01_task-ssvep_run-01_eeg.xdf --out my-decoder
+  volo train FILE.xdf --decoder fbcca --out my-fbcca"""
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    """Add the command's options."""
+    parser.add_argument(
+        "file", metavar="FILE", help="a calibration (.xdf); its onset markers name targets"
+    )
+    parser.add_argument("--out", required=True, metavar="DIR", help="folder to write the decoder to")
+    parser.add_argument("--decoder", default="etrca", choices=("etrca", "fbcca"), help="decoder (default etrca)")
+    parser.add_argument("--layout", default="benchmark40", help="keys: a layout's name or file (default benchmark40)")
+    parser.add_argument("--threshold", type=float, default=0.95, help="confidence that suffices (default 0.95)")
+    parser.add_argument("--stream", default="", help="which signal stream, if there are several")
+    parser.add_argument(
+        "--cascaded", action="store_true", help="the field's cascaded filter bank in training, for comparison only"
+    )
+
+
+def run(args: argparse.Namespace, console: Console) -> dict[str, object]:
+    """Train and return what was fitted."""
+    from pathlib import Path
+
+    from volo_app.presets import ssvep_chain
+    from volo_app.training import train_file
+    from volo_decoders.store import save_decoder
+    from volo_paradigms.layout import load_layout
+
+    if not 0.0 < args.threshold < 1.0:
+        raise WrongUsage("--threshold must lie between 0 and 1")
+    layout = load_layout(args.layout)
+    with console.progress("Training", None):
+        fitted = train_file(
+            Path(args.file),
+            lambda info: ssvep_chain(args.decoder, layout, info.rate_hz, cascaded=args.cascaded),
+            stream=args.stream,
+            threshold=args.threshold,
+        )
+        folder = save_decoder(Path(args.out), fitted)
+    console.print(f"{fitted.decoder_id} was written to {folder.absolute()}")
+    return {
+        "decoder": fitted.decoder_id,
+        "folder": str(folder.absolute()),
+        "classes": [str(c) for c in fitted.decoder.classes_],
+        "rate_hz": fitted.contract.rate_hz,
+        "channels": list(fitted.contract.channel_names),
+        "windows_s": list(fitted.spec.window.lengths_s),
+        "stopping": fitted.stopping.to_dict()["kind"],
+    }

@@ -1,0 +1,261 @@
+"""The main job in one call: a simulated participant calibrates a decoder, then spells a sentence online."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Mapping
+from contextlib import ExitStack
+from dataclasses import dataclass
+
+import numpy as np
+
+from volo_acquisition.clock import Clock, ManualClock, SessionClock
+from volo_acquisition.sources.base import Source
+from volo_acquisition.sources.lsl import LslSource
+from volo_acquisition.sources.synthetic import SyntheticSource
+from volo_acquisition.types import Marker
+from volo_app.engine import Engine, RunResult
+from volo_app.outputs.base import Output
+from volo_app.presets import VISUAL_LATENCY_S, ssvep_chain
+from volo_app.rows import RunRecorder
+from volo_app.session import Session
+from volo_app.simulation import Headset, SimulatedParticipant
+from volo_app.training import train_file
+from volo_decoders.fitted import FittedChain
+from volo_decoders.metrics import itr_bits_per_min
+from volo_decoders.store import save_decoder
+from volo_paradigms.calibration import CalibrationSettings, SsvepCalibration
+from volo_paradigms.grammar import DECISION, ONSET
+from volo_paradigms.layout import Layout, load_layout
+from volo_paradigms.score import score_selections
+from volo_paradigms.screen import VirtualScreen
+from volo_paradigms.speller import SpellerSettings, SsvepSpeller
+from volo_paradigms.types import Paradigm
+from volo_paradigms.will import Will
+
+__all__ = ["DemoSettings", "calibrate", "spell", "spelling_summary", "train_speller"]
+
+TASK = "ssvep"
+
+
+@dataclass(frozen=True, slots=True)
+class DemoSettings:
+    """What can be set.
+
+    Attributes
+    ----------
+    text : str
+        What the participant wants to write.
+    participant : str
+        ``"median"`` or a number: which simulated participant.
+    seed : int
+        Of its brain's noise and of the order of the cues.
+    decoder : str
+        ``"etrca"`` or ``"fbcca"``.
+    layout : str
+        Name of a layout.
+    n_blocks : int
+        Calibration blocks; each cues every key once.
+    rate_hz : float
+        Sampling rate.
+    gaze_shift_s : float
+        Time to move the eyes before each trial.
+    threshold : float
+        Confidence at which a letter is decided.
+    """
+
+    text: str = "I WILL SPEAK AGAIN"
+    participant: str = "median"
+    seed: int = 1
+    decoder: str = "etrca"
+    layout: str = "benchmark40"
+    n_blocks: int = 5
+    rate_hz: float = 250.0
+    gaze_shift_s: float = 0.5
+    threshold: float = 0.95
+
+
+def _head(
+    settings: DemoSettings, seed: int, *, stream_id: str = "synthetic", latency_s: float = 0.0
+) -> SyntheticSource.Settings:
+    participant = "median" if settings.participant == "median" else int(settings.participant)
+    return SyntheticSource.Settings(
+        participant=participant, seed=seed, rate_hz=settings.rate_hz, stream_id=stream_id, latency_s=latency_s
+    )
+
+
+def calibrate(
+    session: Session, settings: DemoSettings, *, realtime: bool = False, on_trial: Callable[[], None] | None = None
+) -> RunResult:
+    """Record a calibration of the simulated participant as run 1 of the session.
+
+    Parameters
+    ----------
+    session : Session
+        Where it goes.
+    settings : DemoSettings
+        What to do.
+    realtime : bool
+        Run at the participant's own speed over a real LSL stream instead of as fast as the machine computes.
+    on_trial : callable or None
+        Told at each flicker.
+    """
+    layout = load_layout(settings.layout)
+    paradigm = SsvepCalibration(
+        CalibrationSettings(
+            layout=settings.layout,
+            n_blocks=settings.n_blocks,
+            flicker_s=VISUAL_LATENCY_S
+            + ssvep_chain(settings.decoder, layout, settings.rate_hz).window.lengths_s[-1]
+            + 0.1,
+            cue_s=settings.gaze_shift_s,
+            rest_s=0.0,
+            seed=settings.seed,
+        )
+    )
+
+    def count(marker: Marker) -> None:
+        if on_trial is not None and marker.label == ONSET:
+            on_trial()
+
+    return _simulated_run(
+        session, settings, 1, paradigm, Will(layout), seed=settings.seed, realtime=realtime, watch=count
+    )
+
+
+def train_speller(
+    session: Session,
+    settings: DemoSettings,
+    *,
+    cascaded: bool = False,
+    progress: Callable[[int, int], None] | None = None,
+) -> FittedChain:
+    """Fit the decoder to run 1 of the session and keep it in the session's folder."""
+    layout = load_layout(settings.layout)
+    fitted = train_file(
+        session.run_path(TASK, 1),
+        lambda info: ssvep_chain(settings.decoder, layout, info.rate_hz, cascaded=cascaded),
+        threshold=settings.threshold,
+        progress=progress,
+    )
+    save_decoder(session.decoder_dir(settings.decoder), fitted)
+    return fitted
+
+
+def spell(
+    session: Session,
+    settings: DemoSettings,
+    fitted: FittedChain,
+    *,
+    realtime: bool = False,
+    outputs: tuple[Output, ...] = (),
+) -> tuple[RunResult, SsvepSpeller]:
+    """Let the simulated participant spell online, as run 2 of the session."""
+    layout = load_layout(settings.layout)
+    paradigm = SsvepSpeller(
+        SpellerSettings(
+            layout=settings.layout,
+            gaze_shift_s=settings.gaze_shift_s,
+            stop_text=settings.text,
+            max_selections=4 * len(settings.text) + 10,
+        )
+    )
+    result = _simulated_run(
+        session,
+        settings,
+        2,
+        paradigm,
+        Will(layout, settings.text),
+        seed=settings.seed + 1,
+        realtime=realtime,
+        chain=fitted,
+        outputs=outputs,
+    )
+    return result, paradigm
+
+
+def _simulated_run(
+    session: Session,
+    settings: DemoSettings,
+    run: int,
+    paradigm: Paradigm,
+    will: Will,
+    *,
+    seed: int,
+    realtime: bool,
+    chain: FittedChain | None = None,
+    outputs: tuple[Output, ...] = (),
+    watch: Callable[[Marker], None] | None = None,
+) -> RunResult:
+    header = {"task": TASK, "simulated": "true"}
+    if chain is not None:
+        header |= {"decoder": settings.decoder, "decoder_id": chain.decoder_id}
+    with ExitStack() as stack:
+        clock: Clock
+        source: Source
+        if realtime:
+            clock = SessionClock()
+            # samples are made 30 ms late, as an amplifier's are, so that the screen's markers are there before them
+            name = f"volo-headset-{os.getpid()}-{run}"
+            headset = stack.enter_context(Headset(_head(settings, seed, stream_id=name, latency_s=0.03)))
+            source, tell = LslSource(LslSource.Settings(source_id=name), clock), headset.tell
+        else:
+            clock = ManualClock()
+            synthetic = SyntheticSource(_head(settings, seed), clock)
+            source, tell = synthetic, synthetic.tell
+        participant = SimulatedParticipant(will, tell)
+
+        def hear(marker: Marker) -> list[Marker]:
+            if watch is not None:
+                watch(marker)
+            return participant.hear(marker)
+
+        recorder = stack.enter_context(RunRecorder(session.run_path(TASK, run), header))
+        engine = Engine(
+            source,
+            clock,
+            recorder=recorder,
+            chain=chain,
+            paradigm=paradigm,
+            screen=VirtualScreen(60.0, clock.now()),
+            outputs=outputs,
+            hear=hear,
+        )
+        return engine.run()
+
+
+def spelling_summary(
+    result: RunResult, speller_text: str, layout: Layout, settings: DemoSettings, session: Session
+) -> Mapping[str, object]:
+    """Return the figures of a spelling run, as `volo demo --json` prints them."""
+    score = score_selections(result.markers)
+    onsets = {m.payload["trial"]: m.time for m in result.markers if m.label == ONSET}
+    spans = [d.time - onsets[d.group] for d in result.decisions if d.group in onsets]
+    seconds = float(np.mean(spans)) + settings.gaze_shift_s if spans else float("nan")
+    latencies_ms = 1e3 * np.array(result.latencies_s)
+    return {
+        "text": speller_text,
+        "target_text": layout.written(settings.text),
+        "accuracy": score.accuracy,
+        "selection_accuracy": score.selection_accuracy,
+        "n_selections": score.n_selections,
+        "itr_bits_per_min": itr_bits_per_min(score.selection_accuracy, len(layout), seconds),
+        "itr_assumptions": {
+            "formula": "Wolpaw",
+            "n_classes": len(layout),
+            "mean_window_s": seconds - settings.gaze_shift_s - VISUAL_LATENCY_S,
+            "visual_latency_s": VISUAL_LATENCY_S,
+            "gaze_shift_s": settings.gaze_shift_s,
+        },
+        "chars_per_min_correct": score.characters_per_minute,
+        "decision_latency_ms": {
+            "p50": float(np.percentile(latencies_ms, 50)) if len(latencies_ms) else None,
+            "p99": float(np.percentile(latencies_ms, 99)) if len(latencies_ms) else None,
+        },
+        "n_predictions": result.n_predictions,
+        "n_decisions": sum(m.label == DECISION for m in result.markers),
+        "events": len(result.events),
+        "sha256": result.sha256,
+        "session": str(session.folder),
+        "simulated": True,
+    }

@@ -1,0 +1,306 @@
+"""The engine: takes a source's items, records and decodes them, and lets the paradigm act on the decisions.
+
+The same class runs in-process (command line, tests, replay) and in a process of its own. It imports no Qt and reads
+no device but through a source.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+
+from volo_acquisition.clock import Clock, SessionClock
+from volo_acquisition.errors import DeviceError, Reason
+from volo_acquisition.sources.base import Source
+from volo_acquisition.types import Chunk, Event, EventKind, Item, Marker, StreamInfo
+from volo_app.outputs.base import Output
+from volo_app.rows import RunRecorder
+from volo_decoders.fitted import FittedChain
+from volo_decoders.pipeline.decoding import Decoding
+from volo_decoders.types import Decision, Prediction
+from volo_paradigms.grammar import RUN_STOP
+from volo_paradigms.screen import VirtualScreen
+from volo_paradigms.types import Command, Paradigm, Scene, Step
+
+__all__ = ["Engine", "EngineStatus", "RunResult"]
+
+#: Windows that ended longer ago than this are not decoded any more, seconds.
+MAX_LAG_S = 0.5
+#: A live source that is silent this long is given up, seconds.
+SILENCE_S = 5.0
+
+
+@dataclass(frozen=True, slots=True)
+class EngineStatus:
+    """What the engine shows the outside: one frozen value.
+
+    Attributes
+    ----------
+    phase : str
+        ``"ready"``, ``"running"`` or ``"ended"``.
+    reason : str
+        Why it ended, or empty.
+    samples : int
+        Samples taken from the decoded stream.
+    gaps, skipped : int
+        Gap events, and windows left out because they came too late.
+    """
+
+    phase: str
+    reason: str
+    samples: int
+    gaps: int
+    skipped: int
+
+
+@dataclass(slots=True)
+class RunResult:
+    """What happened in a run.
+
+    Attributes
+    ----------
+    sha256 : str
+        Fingerprint of predictions and decisions; empty without a decoder.
+    n_predictions, n_decisions : int
+        How many.
+    samples : dict of str to int
+        Samples a stream.
+    markers : list of Marker
+        All, in the order they came.
+    decisions : list of Decision
+        All.
+    events : list of Event
+        All.
+    latencies_s : list of float
+        From the push of the deciding sample to the decision, one a decision.
+    """
+
+    sha256: str = ""
+    n_predictions: int = 0
+    n_decisions: int = 0
+    samples: dict[str, int] = field(default_factory=dict)
+    markers: list[Marker] = field(default_factory=list)
+    decisions: list[Decision] = field(default_factory=list)
+    events: list[Event] = field(default_factory=list)
+    latencies_s: list[float] = field(default_factory=list)
+
+
+class Engine:
+    """One run: from opening the source to the paradigm's or the source's end.
+
+    Parameters
+    ----------
+    source : Source
+        Not opened yet.
+    clock : Clock
+        The one the source runs on.
+    recorder : RunRecorder or None
+        Takes everything; closed by whoever made it.
+    chain : FittedChain or None
+        Decodes the first signal stream.
+    paradigm : Paradigm or None
+        Acts on decisions; without one the run ends with the source.
+    screen : VirtualScreen or None
+        Puts scenes on and stamps them; needed with a paradigm.
+    outputs : sequence of Output
+        Get the commands.
+    hear : callable or None
+        Told each marker of this run; may answer with markers (the simulated participant).
+    on_decision, on_chunk : callable or None
+        Told each decision, and each chunk after it was decoded, in the engine's thread; must be quick.
+    max_lag_s : float or None
+        Windows that come later than this are skipped and recorded as SKIP; None skips none.
+    skipped : sequence of (int, int)
+        For replay: the windows that were skipped live.
+    until_run_stop : bool
+        End when an external presenter's ``run/stop`` has come and the source has nothing more for half a second.
+    """
+
+    def __init__(
+        self,
+        source: Source,
+        clock: Clock,
+        *,
+        recorder: RunRecorder | None = None,
+        chain: FittedChain | None = None,
+        paradigm: Paradigm | None = None,
+        screen: VirtualScreen | None = None,
+        outputs: Sequence[Output] = (),
+        hear: Callable[[Marker], list[Marker]] | None = None,
+        on_decision: Callable[[Decision], None] | None = None,
+        on_chunk: Callable[[Chunk], None] | None = None,
+        max_lag_s: float | None = MAX_LAG_S,
+        skipped: Sequence[tuple[int, int]] = (),
+        until_run_stop: bool = False,
+    ) -> None:
+        if paradigm is not None and screen is None:
+            raise ValueError("Engine: a paradigm needs a screen")
+        self._source = source
+        self._clock = clock
+        self._recorder = recorder
+        self._chain = chain
+        self._paradigm = paradigm
+        self._screen = screen
+        self._outputs = list(outputs)
+        self._hear = hear
+        self._on_decision = on_decision
+        self._on_chunk = on_chunk
+        self._max_lag_s = max_lag_s
+        self._skipped = skipped
+        self._until_run_stop = until_run_stop
+        self._stopwatch = SessionClock()
+        self._decoding: Decoding | None = None
+        self._result = RunResult()
+        self._phase, self._reason = "ready", ""
+        self._stopping = False
+        self._ending = False
+
+    @property
+    def status(self) -> EngineStatus:
+        """The state of the run, as one frozen value; may be read from any thread."""
+        kinds = [event.kind for event in self._result.events]
+        return EngineStatus(
+            self._phase,
+            self._reason,
+            sum(self._result.samples.values()),
+            kinds.count(EventKind.GAP),
+            kinds.count(EventKind.SKIP),
+        )
+
+    def stop(self) -> None:
+        """End the run after the current step; may be called from any thread or signal handler."""
+        self._stopping = True
+
+    def run(self) -> RunResult:
+        """Run to the end and return what happened; the source is closed in any case.
+
+        Raises
+        ------
+        DeviceError
+            If the source fails or falls silent.
+        DecoderError
+            If the stream does not fit the decoder.
+        """
+        try:
+            infos = self._source.open()
+            self._begin(infos)
+            self._phase = "running"
+            self._loop()
+            self._reason = "stopped" if self._stopping else "finished"
+        except Exception as error:
+            self._reason = str(error)
+            raise
+        finally:
+            self._phase = "ended"
+            for output in self._outputs:
+                output.neutral()
+            self._source.close()
+        if self._decoding is not None:
+            fingerprint = self._decoding.fingerprint
+            self._result.sha256 = fingerprint.hexdigest()
+            self._result.n_predictions = fingerprint.n_predictions
+            self._result.n_decisions = fingerprint.n_decisions
+        return self._result
+
+    def _begin(self, infos: Sequence[StreamInfo]) -> None:
+        classes: tuple[str, ...] = ()
+        if self._chain is not None:
+            signals = [info for info in infos if info.rate_hz > 0.0 and info.dtype != "string"]
+            if not signals:
+                raise DeviceError(
+                    "the source has no regularly sampled stream", reason=Reason.NO_DATA, hint="choose another source"
+                )
+            self._decoding = self._chain.decoding(signals[0], self._skipped)
+            classes = tuple(str(c) for c in self._chain.decoder.classes_)
+        for output in self._outputs:
+            output.open()
+        if self._recorder is not None:
+            self._recorder.start(infos, classes)
+
+    def _loop(self) -> None:
+        heard = self._clock.now()
+        while not self._stopping:
+            if self._paradigm is not None:
+                self._take_steps(self._paradigm.advance(self._clock.now()))
+                if self._paradigm.finished:
+                    break
+            items = self._source.read(0.1)
+            for item in items:
+                self._take_item(item)
+            now = self._clock.now()
+            if items:
+                heard = now
+            elif self._source.exhausted or (self._ending and now - heard > 0.5):
+                break
+            elif now - heard > SILENCE_S:
+                raise DeviceError(
+                    f"no data for {SILENCE_S:g} s",
+                    reason=Reason.NO_DATA,
+                    hint="check that the amplifier is on and streaming; what was recorded is safe",
+                )
+
+    def _take_item(self, item: Item) -> None:
+        t0 = self._stopwatch.now()
+        if self._recorder is not None:
+            self._recorder.item(item)
+        match item:
+            case Chunk():
+                self._result.samples[item.stream_id] = self._result.samples.get(item.stream_id, 0) + len(item)
+            case Marker():
+                self._result.markers.append(item)
+                self._ending = self._ending or (self._until_run_stop and item.label == RUN_STOP)
+            case Event():
+                self._result.events.append(item)
+        if self._decoding is None:
+            if isinstance(item, Chunk) and self._on_chunk is not None:
+                self._on_chunk(item)
+            return
+        if self._max_lag_s is not None:
+            self._decoding.skip_before(self._clock.now() - self._max_lag_s)
+        for result in self._decoding.process(item):
+            self._take_result(result, t0)
+        if isinstance(item, Chunk) and self._on_chunk is not None:
+            self._on_chunk(item)
+
+    def _take_result(self, result: Prediction | Decision | Event, t0: float) -> None:
+        match result:
+            case Prediction():
+                if self._recorder is not None:
+                    self._recorder.prediction(result)
+            case Event():
+                self._result.events.append(result)
+                if self._recorder is not None:
+                    self._recorder.item(result)
+            case Decision():
+                latency_s = self._stopwatch.now() - t0
+                self._result.latencies_s.append(latency_s)
+                self._result.decisions.append(result)
+                if self._recorder is not None:
+                    self._recorder.decision(result, latency_s)
+                if self._on_decision is not None:
+                    self._on_decision(result)
+                if self._paradigm is not None:
+                    self._take_steps(self._paradigm.decide(result))
+
+    def _take_steps(self, steps: Sequence[Step]) -> None:
+        for step in steps:
+            match step:
+                case Scene():
+                    if self._screen is not None and self._paradigm is not None:
+                        marker = self._screen.present(step, self._clock.now())
+                        self._take_marker(marker)
+                        self._take_steps(self._paradigm.shown(marker))
+                case Marker():
+                    self._take_marker(step)
+                case Command():
+                    if self._recorder is not None:
+                        self._recorder.command(step)
+                    for output in self._outputs:
+                        output.send(step)
+
+    def _take_marker(self, marker: Marker) -> None:
+        """Record a marker of this run, tell the decoding, and the participant, who may answer."""
+        self._take_item(marker)
+        if self._hear is not None:
+            for answer in self._hear(marker):
+                self._take_item(answer)

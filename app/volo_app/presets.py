@@ -1,0 +1,75 @@
+"""The chains Volo trains by default."""
+
+from __future__ import annotations
+
+from volo_acquisition.errors import DecoderError, Reason
+from volo_decoders.chain import ChainSpec, StageSpec
+from volo_decoders.pipeline.windower import WindowSpec
+from volo_paradigms.layout import Layout
+
+__all__ = ["DECODERS", "SPELLER_LENGTHS_S", "ssvep_chain"]
+
+#: Decoders `volo train` can fit for the speller.
+DECODERS = ("etrca", "fbcca")
+#: Window lengths tried one after the other when spelling, seconds.
+SPELLER_LENGTHS_S = (0.4, 0.6, 0.8, 1.0, 1.25, 1.5)
+#: Sub-bands of the 40-target speller: the k-th passes harmonics from k on (Chen et al. 2015).
+SPELLER_BANDS_HZ = ((6.0, 90.0), (14.0, 90.0), (22.0, 90.0), (30.0, 90.0), (38.0, 90.0))
+#: Visual latency: from the flicker's onset to its response, seconds (Wang et al. 2017).
+VISUAL_LATENCY_S = 0.14
+
+
+def ssvep_chain(
+    decoder: str,
+    layout: Layout,
+    rate_hz: float,
+    *,
+    lengths_s: tuple[float, ...] = SPELLER_LENGTHS_S,
+    bands_hz: tuple[tuple[float, float], ...] = SPELLER_BANDS_HZ,
+    cascaded: bool = False,
+) -> ChainSpec:
+    """Return the chain of the speller: all EEG channels, filter bank, windows after the visual latency, decoder.
+
+    Parameters
+    ----------
+    decoder : str
+        ``"etrca"`` or ``"fbcca"``.
+    layout : Layout
+        Its keys are the classes.
+    rate_hz : float
+        Of the stream.
+    lengths_s : tuple of float
+        Window lengths.
+    bands_hz : tuple of (float, float)
+        Sub-bands; upper edges are lowered to fit the rate.
+    cascaded : bool
+        The field's cascaded filter bank in training, for comparison.
+
+    Raises
+    ------
+    DecoderError
+        If the decoder is unknown.
+    """
+    top = 0.45 * rate_hz
+    bands = [[low, min(high, top)] for low, high in bands_hz if low < 0.8 * top]
+    if decoder == "etrca":
+        params: dict[str, object] = {"n_bands": len(bands)}
+    elif decoder == "fbcca":
+        params = {
+            "frequencies_hz": [key.frequency_hz for key in layout.keys],
+            "class_names": [key.label for key in layout.keys],
+            "rate_hz": rate_hz,
+            "n_harmonics": 5,
+            "n_bands": len(bands),
+        }
+    else:
+        raise DecoderError(
+            f"decoder {decoder!r} is not made for this speller",
+            reason=Reason.NOT_FOUND,
+            hint=f"use one of {', '.join(DECODERS)}",
+        )
+    stages = (
+        StageSpec("select", {}),
+        StageSpec("filter_bank", {"pass_bands_hz": bands, "order": 4, "ripple_db": 0.5, "cascaded": cascaded}),
+    )
+    return ChainSpec(stages, WindowSpec(lengths_s, VISUAL_LATENCY_S), decoder, params)

@@ -1,0 +1,102 @@
+"""Recordings through the same engine as live: the same predictions to the bit, or those of another decoder."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+from volo_acquisition.sources.replay import ReplaySource
+
+from volo_acquisition.clock import Clock, ManualClock, SessionClock
+from volo_acquisition.errors import FileError, Reason
+from volo_acquisition.recording.reader import Recording
+from volo_acquisition.types import EventKind
+from volo_app.engine import Engine
+from volo_app.session import find_session
+from volo_decoders.fitted import FittedChain
+from volo_decoders.store import load_decoder
+
+__all__ = ["find_decoder", "replay"]
+
+
+def find_decoder(path: Path, recording: Recording) -> FittedChain:
+    """Return the decoder a recording was made with, from its session's folder.
+
+    Raises
+    ------
+    FileError
+        If the recording names none, or it is not there.
+    """
+    name = recording.header.get("decoder")
+    if not name:
+        raise FileError(
+            f"{path} was recorded without a decoder",
+            reason=Reason.NOT_FOUND,
+            hint="choose one with --decoder FOLDER",
+        )
+    return load_decoder(find_session(path).folder / "decoders" / name)
+
+
+def replay(
+    path: Path,
+    *,
+    decoder: Path | None = None,
+    speed: float = 0.0,
+    chunk_samples: int = 0,
+    stream: str = "",
+    ideal: bool = False,
+) -> Mapping[str, object]:
+    """Decode a recording again and return the figures, as `volo replay --json` prints them.
+
+    Parameters
+    ----------
+    path : Path
+        The recording.
+    decoder : Path or None
+        Folder of the decoder; None takes the one in the recording's session.
+    speed : float
+        Times real time; 0 is as fast as the machine computes.
+    chunk_samples : int
+        How the samples are chunked; the result does not depend on it. 0 takes 25.
+    stream : str
+        Which signal stream, needed if there are several.
+    ideal : bool
+        Decode also the windows that were skipped live because they came too late.
+
+    Raises
+    ------
+    FileError, DecoderError
+        If the file or the decoder is absent, damaged, or does not fit.
+    """
+    recording = Recording.open(path)
+    fitted = load_decoder(decoder) if decoder is not None else find_decoder(path, recording)
+    skipped = [(e.index, e.n) for e in recording.events if e.kind is EventKind.SKIP]
+    clock: Clock = SessionClock() if speed else ManualClock()
+    settings = ReplaySource.Settings(file=str(path), speed=speed, chunk_samples=chunk_samples, stream=stream)
+    engine = Engine(
+        ReplaySource(settings, clock),
+        clock,
+        chain=fitted,
+        max_lag_s=None,
+        skipped=() if ideal else skipped,
+    )
+    stopwatch = SessionClock()
+    t0 = stopwatch.now()
+    result = engine.run()
+    wall_s = stopwatch.now() - t0
+    seconds = max((len(s.times) / s.info.rate_hz for s in recording.streams.values() if s.info.rate_hz), default=0.0)
+    return {
+        "file": str(path.absolute()),
+        "decoder": fitted.decoder_id,
+        "sha256": result.sha256,
+        "n_predictions": result.n_predictions,
+        "n_decisions": result.n_decisions,
+        "decisions": [
+            {"trial": d.group, "label": d.label, "confidence": d.confidence, "stop_index": d.stop_index}
+            for d in result.decisions
+        ],
+        "skipped": 0 if ideal else len(skipped),
+        "duration_s": seconds,
+        "speed": seconds / wall_s if wall_s > 0 else None,
+        "simulated": recording.header.get("simulated") == "true",
+    }

@@ -1,0 +1,96 @@
+"""From Volo's values to rows of a recording: the recorder itself knows no predictions."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+import numpy as np
+from volo_acquisition.recording.recorder import XdfRecorder
+
+from volo_acquisition.types import Channel, ChannelKind, Item, StreamInfo
+from volo_decoders.types import Decision, Prediction
+from volo_paradigms.types import Command
+
+__all__ = ["RunRecorder"]
+
+_TEXT = (Channel("json", ChannelKind.AUX, "json"),)
+
+
+class RunRecorder:
+    """Writes everything that happens in a run into one XDF file.
+
+    Besides the signal streams: ``volo-predictions`` (trial, stop index, samples, one score a class),
+    ``volo-decisions`` and ``volo-commands`` (JSON), and what the recorder keeps itself: markers, events,
+    corrections, segments.
+
+    Parameters
+    ----------
+    path : Path
+        The file, ``.xdf``; it is ``.xdf.part`` until closed.
+    header : Mapping of str to str
+        Goes into the file's header.
+    """
+
+    def __init__(self, path: Path, header: Mapping[str, str]) -> None:
+        self._recorder = XdfRecorder(path, header={"schema": "1", **header})
+        self._has_predictions = False
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def start(self, infos: Sequence[StreamInfo], classes: Sequence[str] = ()) -> None:
+        """Announce the streams of the source and, if there are classes, those of the decoder."""
+        for info in infos:
+            self._recorder.add_stream(info)
+        if classes:
+            columns = ["trial", "stop_index", "n_samples", *(f"score:{c}" for c in classes)]
+            channels = tuple(Channel(name, ChannelKind.AUX, "1") for name in columns)
+            self._recorder.add_stream(StreamInfo("volo-predictions", "predictions", 0.0, channels, "float64"))
+            self._recorder.add_stream(StreamInfo("volo-decisions", "decisions", 0.0, _TEXT, "string"))
+            self._has_predictions = True
+        self._recorder.add_stream(StreamInfo("volo-commands", "commands", 0.0, _TEXT, "string"))
+
+    def item(self, item: Item) -> None:
+        """Write a chunk, marker, event or correction."""
+        self._recorder.write_item(item)
+
+    def prediction(self, prediction: Prediction) -> None:
+        """Write a prediction."""
+        head = [float(prediction.group), float(prediction.stop_index), float(prediction.n_samples)]
+        row = np.concatenate([head, prediction.scores])[None]
+        self._recorder.write_rows("volo-predictions", np.array([prediction.stop_time]), row)
+
+    def decision(self, decision: Decision, latency_s: float) -> None:
+        """Write a decision, with how long it took from the push of its last sample."""
+        row = {
+            "trial": decision.group,
+            "label": decision.label,
+            "confidence": decision.confidence,
+            "stop_index": decision.stop_index,
+            "n_windows": decision.n_windows,
+            "latency_s": latency_s,
+        }
+        self._recorder.write_rows("volo-decisions", np.array([decision.time]), [json.dumps(row, ensure_ascii=False)])
+
+    def command(self, command: Command) -> None:
+        """Write a command."""
+        row = {
+            "sequence": command.sequence,
+            "target": command.target,
+            "value": command.value,
+            "valid_for_s": command.valid_for_s,
+        }
+        self._recorder.write_rows("volo-commands", np.array([command.time]), [json.dumps(row, ensure_ascii=False)])
+
+    def close(self) -> Path:
+        """Finish the file and return its path."""
+        return self._recorder.close()

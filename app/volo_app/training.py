@@ -1,0 +1,60 @@
+"""Training from recordings on disk."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+from volo_acquisition.sources.replay import ReplaySource
+
+from volo_acquisition.clock import ManualClock
+from volo_acquisition.types import Item, StreamInfo
+from volo_decoders.chain import ChainSpec
+from volo_decoders.fitted import FittedChain
+from volo_decoders.training import fit_chain
+
+__all__ = ["train_file"]
+
+
+def train_file(
+    path: Path,
+    make_chain: Callable[[StreamInfo], ChainSpec],
+    *,
+    stream: str = "",
+    threshold: float = 0.95,
+    progress: Callable[[int, int], None] | None = None,
+) -> FittedChain:
+    """Fit a chain to one recording.
+
+    Parameters
+    ----------
+    path : Path
+        A calibration with onset markers that name their targets.
+    make_chain : callable
+        Given the recorded stream, returns the chain to fit.
+    stream : str
+        Which signal stream, needed if there are several.
+    threshold : float
+        Confidence at which dynamic stopping decides.
+    progress : callable or None
+        Told (blocks done, blocks).
+
+    Raises
+    ------
+    FileError, DecoderError
+        If the file is absent or damaged, or does not suffice.
+    """
+    source = ReplaySource(ReplaySource.Settings(file=str(path), speed=0.0, stream=stream), ManualClock())
+    (info,) = [info for info in source.open() if info.rate_hz > 0.0]
+    items: list[Item] = []
+    while not source.exhausted:
+        items += source.read(0.0)
+    source.close()
+    return fit_chain(
+        make_chain(info),
+        info,
+        items,
+        threshold=threshold,
+        provenance={"recording": path.name},
+        progress=progress,
+    )

@@ -1,0 +1,37 @@
+"""What every streaming stage promises."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+from volo_acquisition.types import Chunk, StreamInfo
+
+__all__ = ["Stage"]
+
+
+class Stage(Protocol):
+    """One step of signal processing on a stream.
+
+    Three laws, tested for all stages at once: any chunking of the same samples gives the same output; no input is
+    mutated; an empty chunk is legal. Constructor parameters are plain numbers, texts and lists, stored under their
+    own names. ``reset`` is called before the first ``push``, and again after a gap that was too long to bridge.
+    """
+
+    def reset(self, info: StreamInfo) -> StreamInfo:
+        """Forget everything, take the stream's description, and return that of the output.
+
+        Raises
+        ------
+        DecoderError
+            If the stream lacks something the stage needs.
+        """
+        ...
+
+    def push(self, chunk: Chunk) -> Chunk:
+        """Process consecutive samples; the output has as many samples, with the same index and times."""
+        ...
+
+    @property
+    def settle_s(self) -> float:
+        """How long after a reset the output is not to be trusted, seconds."""
+        ...

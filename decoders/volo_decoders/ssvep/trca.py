@@ -1,0 +1,280 @@
+"""Task-related component analysis: SSVEP with calibration, for targets locked to the stimulus phase."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Self
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from volo_decoders.ssvep.filterbank import band_weights
+from volo_decoders.ssvep.scored import ScoredClassifier, checked_labels, checked_windows, taken
+
+__all__ = ["ETRCA", "task_related_filters"]
+
+_EPS = float(np.finfo(np.float64).eps)
+_SCORES = ("signed", "squared", "signed_squared")
+_NORMS = ("unit", "variance")
+
+
+def task_related_filters(S: NDArray[np.float64], Q: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return the spatial filters that maximise ``w^T S w / w^T Q w``, scaled to ``w^T Q w = 1``.
+
+    Parameters
+    ----------
+    S : ndarray, shape (..., n_channels, n_channels)
+        Symmetric: covariance between different trials.
+    Q : ndarray, shape (..., n_channels, n_channels)
+        Symmetric, positive semi-definite: covariance of all trials. Directions without variance are left out.
+
+    Returns
+    -------
+    filters : ndarray, shape (..., n_channels)
+        The component that is largest in size is positive; zero where `Q` is zero.
+    """
+    power = np.einsum("...ii->...i", Q)
+    scale = 1.0 / np.sqrt(np.where(power > 0.0, power, 1.0))
+    both = scale[..., :, None] * scale[..., None, :]
+    values, vectors = np.linalg.eigh(Q * both)
+    kept = values > _EPS * Q.shape[-1] * values[..., -1:]
+    whitening = vectors * np.where(kept, 1.0 / np.sqrt(np.where(kept, values, 1.0)), 0.0)[..., None, :]
+    # S + 2 Q has the eigenvectors of S, and eigenvalues above 0: directions left out (0) can never win.
+    n_channels = Q.shape[-1]
+    whitened = whitening.swapaxes(-1, -2) @ (S * both) @ whitening
+    whitened[..., range(n_channels), range(n_channels)] += 2.0 * kept
+    _, components = np.linalg.eigh((whitened + whitened.swapaxes(-1, -2)) / 2.0)
+    filters: NDArray[np.float64] = scale * (whitening @ components[..., -1:])[..., 0]
+    largest = np.take_along_axis(filters, np.abs(filters).argmax(axis=-1)[..., None], axis=-1)
+    return np.where(largest < 0.0, -filters, filters)
+
+
+class ETRCA(ScoredClassifier):
+    """Correlate spatially filtered windows with the class averages of calibration trials.
+
+    For each class and sub-band the filter w maximises ``w^T S w / w^T Q w``; S sums the covariances between different
+    trials and Q those of all trials together. With centred trials x_i and ``M = sum_i x_i``, ``S = M M^T - sum_i x_i
+    x_i^T``: no loop over pairs. The score of a class is ``sum_k (k ** -a + b) r_k`` with the two-dimensional
+    correlation r_k of ``W^T x`` and ``W^T template``, where W holds the filters of all classes (ensemble) or the
+    class's own.
+
+    Scoring costs one matrix product a sub-band, since ``<W^T x, W^T t> = <x, W W^T t>``; the templates' norms come
+    from running sums, so a window shorter than those fitted on is scored exactly as if the templates ended with it.
+
+    Parameters
+    ----------
+    n_bands : int
+        Sub-bands in the windows.
+    ensemble : bool
+        Use the filters of all classes together.
+    weight_a, weight_b : float
+        Weights of the sub-bands.
+    score : {"signed", "squared", "signed_squared"}
+        Add ``r``, ``r ** 2`` or ``sign(r) r ** 2`` over the sub-bands.
+    regularization : float
+        Share, 0 to below 1, by which Q is shrunk towards its mean eigenvalue times the identity.
+    filter_norm : {"unit", "variance"}
+        Length of the filters in the ensemble: Euclidean length 1 (as in meegkit), or output variance 1 over the
+        calibration trials (as in MetaBCI), which makes scores independent of the scale of each channel.
+
+    Attributes
+    ----------
+    classes_ : ndarray, shape (n_classes,)
+        Labels, sorted.
+    filters_ : ndarray of float64, shape (n_bands, n_classes, n_channels)
+        Spatial filters.
+    templates_ : ndarray of float64, shape (n_bands, n_classes, n_channels, n_samples)
+        Class averages.
+
+    References
+    ----------
+    Nakanishi et al. 2018, IEEE Trans. Biomed. Eng. 65:104, DOI 10.1109/TBME.2017.2694818.
+    """
+
+    needs_calibration = True
+    phase_locked = True
+    least_valid_fraction = 0.9
+
+    def __init__(
+        self,
+        n_bands: int = 5,
+        ensemble: bool = True,
+        *,
+        weight_a: float = 1.25,
+        weight_b: float = 0.25,
+        score: str = "signed",
+        regularization: float = 0.0,
+        filter_norm: str = "unit",
+    ) -> None:
+        self.n_bands = n_bands
+        self.ensemble = ensemble
+        self.weight_a = weight_a
+        self.weight_b = weight_b
+        self.score = score
+        self.regularization = regularization
+        self.filter_norm = filter_norm
+
+    def fit(self, X: NDArray[np.floating[Any]] | None, y: ArrayLike | None) -> Self:
+        """Find filters and templates.
+
+        Parameters
+        ----------
+        X : ndarray, shape (n_trials, n_bands * n_channels, n_samples)
+            Windows that start at the stimulus onset, or a fixed time after it.
+        y : array_like, shape (n_trials,)
+            Labels; each class needs two windows or more.
+
+        Raises
+        ------
+        ValueError
+            If parameters, windows or labels do not fit, windows hold NaN, or a class has a single window.
+        """
+        self._check_parameters()
+        if X is None:
+            raise ValueError("X: got None, ETRCA needs calibration windows")
+        X = checked_windows(X)
+        labels = checked_labels(y, len(X))
+        if X.shape[1] % self.n_bands or not X.shape[1]:
+            raise ValueError(f"X: got {X.shape[1]} channels, expected a multiple of n_bands = {self.n_bands}")
+        if X.shape[2] < 2:
+            raise ValueError(f"X: got windows of {X.shape[2]} samples, at least 2 are needed")
+        classes, counts = np.unique(labels, return_counts=True)
+        if not len(classes):
+            raise ValueError("X: got no windows, each class needs at least two")
+        if counts.min() < 2:
+            raise ValueError(f"y: got one window of {classes[counts.argmin()]!r}, each class needs at least two")
+        parts = [self._one_class(X[labels == name]) for name in classes]
+        S, Q, templates = (np.stack([part[i] for part in parts], axis=1) for i in range(3))
+        self.filters_ = np.ascontiguousarray(self._scaled(task_related_filters(S, self._shrunk(Q))))
+        self.templates_ = np.ascontiguousarray(templates)
+        self.classes_ = classes
+        self._prepare()
+        return self
+
+    def state(self) -> dict[str, NDArray[Any]]:
+        """Return the fitted arrays: class labels, filters, templates."""
+        return {"classes": self.classes_.copy(), "filters": self.filters_.copy(), "templates": self.templates_.copy()}
+
+    def restore(self, state: Mapping[str, NDArray[Any]]) -> Self:
+        """Take what `state` returned.
+
+        Raises
+        ------
+        ValueError
+            If an array is missing, or they do not fit each other or the parameters.
+        """
+        self._check_parameters()
+        classes = taken(state, "classes", 1, "Uiub")
+        filters, templates = taken(state, "filters", 3, "f"), taken(state, "templates", 4, "f")
+        expected = (self.n_bands, len(classes), filters.shape[2])
+        if filters.shape != expected or templates.shape[:3] != expected:
+            raise ValueError(
+                f"state: got filters {filters.shape} and templates {templates.shape} of {len(classes)} classes, "
+                f"expected {expected} and {(*expected, 'n_samples')}"
+            )
+        self.classes_, self.filters_, self.templates_ = classes, filters, templates
+        self._prepare()
+        return self
+
+    def _check_parameters(self) -> None:
+        if self.n_bands < 1:
+            raise ValueError(f"n_bands: got {self.n_bands}, it must be at least 1")
+        if self.score not in _SCORES:
+            raise ValueError(f"score: got {self.score!r}, allowed are {', '.join(_SCORES)}")
+        if self.filter_norm not in _NORMS:
+            raise ValueError(f"filter_norm: got {self.filter_norm!r}, allowed are {', '.join(_NORMS)}")
+        if not 0.0 <= self.regularization < 1.0:
+            raise ValueError(f"regularization: got {self.regularization}, it must be at least 0 and below 1")
+
+    def _one_class(
+        self, X: NDArray[np.floating[Any]]
+    ) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
+        """Return S, Q (n_bands, n_channels, n_channels) and the template of one class's windows."""
+        n_trials, n_rows, n_samples = X.shape
+        n_channels = n_rows // self.n_bands
+        bands = np.empty((self.n_bands, n_channels, n_trials, n_samples))
+        bands[...] = X.reshape(n_trials, self.n_bands, n_channels, n_samples).transpose(1, 2, 0, 3)
+        template = bands.mean(axis=2)
+        means = bands.mean(axis=3)  # (n_bands, n_channels, n_trials)
+        bands -= means[..., None]
+        total = bands.sum(axis=2)
+        flat = bands.reshape(self.n_bands, n_channels, n_trials * n_samples)
+        within = flat @ flat.swapaxes(1, 2)
+        # Q is taken about the mean of all trials together: add what the trials' own means differ.
+        means -= means.mean(axis=2, keepdims=True)
+        return total @ total.swapaxes(1, 2) - within, within + n_samples * (means @ means.swapaxes(1, 2)), template
+
+    def _shrunk(self, Q: NDArray[np.float64]) -> NDArray[np.float64]:
+        if self.regularization == 0.0:
+            return Q
+        n_channels = Q.shape[-1]
+        level = np.einsum("...ii->...", Q)[..., None, None] / n_channels
+        shrunk: NDArray[np.float64] = (1.0 - self.regularization) * Q + self.regularization * level * np.eye(n_channels)
+        return shrunk
+
+    def _scaled(self, filters: NDArray[np.float64]) -> NDArray[np.float64]:
+        if self.filter_norm == "variance":
+            return filters
+        lengths = np.linalg.norm(filters, axis=-1, keepdims=True)
+        unit: NDArray[np.float64] = filters / np.where(lengths > 0.0, lengths, 1.0)
+        return unit
+
+    def _prepare(self) -> None:
+        """Compute what scoring needs from filters and templates."""
+        n_bands, n_classes = self.templates_.shape[:2]
+        W, T = self.filters_, self.templates_
+        if self.ensemble:
+            projected = (W.swapaxes(1, 2) @ W)[:, None] @ T  # (n_bands, n_classes, n_channels, n_samples)
+            summed = W.sum(axis=1)[:, None, :]
+        else:
+            projected = W[..., None] * (W[:, :, None, :] @ T)
+            summed = W
+        outputs = (summed[..., None] * T).sum(axis=2)
+        self._template_sums = np.ascontiguousarray(outputs.cumsum(axis=-1).transpose(2, 0, 1))
+        self._template_powers = np.ascontiguousarray((projected * T).sum(axis=2).cumsum(axis=-1).transpose(2, 0, 1))
+        # Time first, so that the part for a shorter window is one block of memory.
+        self._projected = np.ascontiguousarray(projected.transpose(0, 3, 2, 1)).reshape(n_bands, -1, n_classes)
+        self._summed = summed
+        self._weights = band_weights(n_bands, self.weight_a, self.weight_b)
+
+    def _check_shape(self, n_rows: int, n_samples: int) -> None:
+        n_bands, _, n_channels, longest = self.templates_.shape
+        if n_rows != n_bands * n_channels:
+            raise ValueError(f"X: got {n_rows} channels, fitted on {n_bands} bands of {n_channels}")
+        if not 2 <= n_samples <= longest:
+            raise ValueError(f"X: got windows of {n_samples} samples, expected 2 to {longest}, the length fitted on")
+
+    def _score(self, window: NDArray[np.floating[Any]]) -> NDArray[np.float64]:
+        n_bands, _, n_channels, _ = self.templates_.shape
+        n = window.shape[1]
+        x = np.empty((n_bands, n, n_channels))
+        x[...] = window.reshape(n_bands, n_channels, n).swapaxes(1, 2)
+        products = (x.reshape(n_bands, 1, n * n_channels) @ self._projected[:, : n * n_channels])[:, 0]
+        gram = x.swapaxes(1, 2) @ x
+        powers = ((self.filters_ @ gram) * self.filters_).sum(axis=2)  # (n_bands, n_classes): a filter's output each
+        if self.ensemble:
+            powers = powers.sum(axis=1, keepdims=True)
+        sums = (self._summed * x.sum(axis=1)[:, None, :]).sum(axis=2)
+        r = self._correlation(products, sums, powers, n)
+        if self.score == "squared":
+            r = r * r
+        elif self.score == "signed_squared":
+            r = r * np.abs(r)
+        scores: NDArray[np.float64] = self._weights @ r
+        return scores
+
+    def _correlation(
+        self,
+        products: NDArray[np.float64],
+        sums: NDArray[np.float64],
+        powers: NDArray[np.float64],
+        n_samples: int,
+    ) -> NDArray[np.float64]:
+        """Return Pearson correlations with the templates, shape (n_bands, n_classes); 0 where a side does not vary."""
+        size = n_samples * (len(self.classes_) if self.ensemble else 1)
+        template_sums, template_powers = self._template_sums[n_samples - 1], self._template_powers[n_samples - 1]
+        variance = powers - sums * sums / size
+        template_variance = template_powers - template_sums * template_sums / size
+        varies = (variance > 1e-12 * powers) & (template_variance > 1e-12 * template_powers)
+        covariance = np.where(varies, products - sums * template_sums / size, 0.0)
+        return covariance / np.sqrt(np.where(varies, variance * template_variance, 1.0))

@@ -1,0 +1,172 @@
+"""Fitting a chain to the windows of a calibration, with stopping calibrated on held-out blocks."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from volo_acquisition.clockmap import ClockMap
+from volo_acquisition.errors import DecoderError, Reason
+from volo_acquisition.types import Channel, Chunk, Correction, Item, Marker, StreamInfo
+from volo_decoders.base import Decoder
+from volo_decoders.chain import ChainSpec, build_decoder, build_pipeline, resolve_channels
+from volo_decoders.fitted import FittedChain, make_id
+from volo_decoders.pipeline.stopping import DynamicStopping, FixedStopping, Stopping, margin
+from volo_decoders.types import Window
+
+__all__ = ["collect_windows", "fit_chain", "time_folds"]
+
+
+def collect_windows(
+    spec: ChainSpec, info: StreamInfo, items: Iterable[Item], *, fitting: bool = True
+) -> tuple[StreamInfo, list[Window]]:
+    """Run a recording through the chain's stages; return the processed stream's description and the windows.
+
+    Parameters
+    ----------
+    spec : ChainSpec
+        The chain; every length of its window specification yields windows.
+    info : StreamInfo
+        The stream to take the samples from.
+    items : iterable of Item
+        What a source yields.
+    fitting : bool
+        False builds the stages as they run online (they differ for a cascaded filter bank only).
+    """
+    pipeline = build_pipeline(spec, fitting=fitting)
+    processed = pipeline.reset(info)
+    clock_map = ClockMap()
+    markers: list[Marker] = []
+    windows: list[Window] = []
+    for item in items:
+        match item:
+            case Correction():
+                clock_map.add(item)
+            case Marker():
+                markers.append(item)
+            case Chunk() if item.stream_id == info.stream_id:
+                windows += pipeline.windows(clock_map.apply(item), markers)
+                markers = []
+    return processed, windows
+
+
+def time_folds(labels: Sequence[str], groups: Sequence[int]) -> NDArray[np.intp]:
+    """Return a block number for each trial: the k-th trial of each class, in time order, is in block k.
+
+    Leaving one block out then keeps trials of one block on one side and every class in training.
+
+    Parameters
+    ----------
+    labels, groups : sequence, shape (n_trials,)
+        Class and trial number; trials count up in time.
+    """
+    folds = np.empty(len(labels), np.intp)
+    seen: dict[str, int] = {}
+    for k in np.argsort(np.asarray(groups), kind="stable"):
+        folds[k] = seen.get(labels[k], 0)
+        seen[labels[k]] = int(folds[k]) + 1
+    return folds
+
+
+def fit_chain(
+    spec: ChainSpec,
+    info: StreamInfo,
+    items: Iterable[Item],
+    *,
+    threshold: float = 0.95,
+    dynamic: bool = True,
+    provenance: dict[str, str] | None = None,
+    progress: Callable[[int, int], None] | None = None,
+) -> FittedChain:
+    """Fit a chain to a calibration recording.
+
+    Parameters
+    ----------
+    spec : ChainSpec
+        The chain; the decoder is fitted on its longest window.
+    info : StreamInfo
+        The recorded stream.
+    items : iterable of Item
+        The recording, with onset markers that hold ``target``.
+    threshold : float
+        Confidence at which dynamic stopping decides.
+    dynamic : bool
+        False decides at the longest window only.
+    provenance : dict of str
+        Where the data came from, kept with the decoder.
+    progress : callable or None
+        Told (blocks done, blocks) from the calling thread.
+
+    Raises
+    ------
+    DecoderError
+        If there are no labelled windows, or too few for the decoder.
+    """
+    spec = resolve_channels(spec, info)
+    _, windows = collect_windows(spec, info, items)
+    lengths = spec.window.samples(info.rate_hz)
+    decoder = build_decoder(spec)
+    used = [w for w in windows if w.label is not None and w.valid_fraction >= decoder.least_valid_fraction]
+    full = [w for w in used if w.samples.shape[1] == lengths[-1]]
+    if decoder.needs_calibration and len({w.label for w in full}) < 2:
+        raise DecoderError(
+            f"stream {info.stream_id!r} holds {len(full)} usable labelled windows of {spec.window.lengths_s[-1]:g} s",
+            reason=Reason.NO_DATA,
+            hint="a calibration needs markers 'stimulus/onset' with a target, at least two classes, and clean signal",
+        )
+    _fit(decoder, full)
+    stopping: Stopping = FixedStopping(lengths[-1])
+    if dynamic and len(lengths) > 1:
+        stopping = _fit_stopping(spec, used, lengths, threshold, progress)
+    contract = _contract(spec, info)
+    return FittedChain(spec, decoder, stopping, contract, make_id(spec, decoder), dict(provenance or {}))
+
+
+def _fit(decoder: Decoder, windows: Sequence[Window]) -> Decoder:
+    if not decoder.needs_calibration:
+        return decoder.fit(None, None)
+    X = np.stack([w.samples for w in windows])
+    return decoder.fit(X, np.array([w.label for w in windows]))
+
+
+def _fit_stopping(
+    spec: ChainSpec,
+    windows: Sequence[Window],
+    lengths: Sequence[int],
+    threshold: float,
+    progress: Callable[[int, int], None] | None,
+) -> Stopping:
+    """Calibrate confidence on predictions of decoders that have not seen the block they predict."""
+    by_trial: dict[int, dict[int, Window]] = {}
+    for window in windows:
+        by_trial.setdefault(window.group, {})[window.samples.shape[1]] = window
+    trials = [trial for _, trial in sorted(by_trial.items()) if all(n in trial for n in lengths)]
+    full = [trial[lengths[-1]] for trial in trials]
+    folds = time_folds([str(w.label) for w in full], [w.group for w in full])
+    n_folds = int(folds.max()) + 1 if len(folds) else 0
+    if n_folds < 2:
+        return FixedStopping(lengths[-1])
+    margins = np.zeros((len(trials), len(lengths)))
+    correct = np.zeros((len(trials), len(lengths)), bool)
+    for fold in range(n_folds):
+        decoder = _fit(build_decoder(spec), [w for w, f in zip(full, folds, strict=True) if f != fold])
+        for k in np.flatnonzero(folds == fold):
+            for j, n in enumerate(lengths):
+                scores = decoder.decision_function(trials[k][n].samples[None])[0]
+                margins[k, j] = margin(scores)
+                correct[k, j] = str(decoder.classes_[int(np.argmax(scores))]) == trials[k][n].label
+        if progress is not None:
+            progress(fold + 1, n_folds)
+    return DynamicStopping.fit(lengths, margins, correct, threshold)
+
+
+def _contract(spec: ChainSpec, info: StreamInfo) -> StreamInfo:
+    """Return the part of the stream's description that the chain relies on: rate, and the channels it picks."""
+    picked: tuple[Channel, ...] = info.channels
+    for stage in spec.stages:
+        names = stage.params.get("channels")
+        if stage.name == "select" and names is not None:
+            picked = tuple(c for name in names for c in info.channels if c.name == name)
+    return StreamInfo(info.stream_id, info.kind, info.rate_hz, picked, info.dtype, info.source)

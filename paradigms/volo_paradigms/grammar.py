@@ -1,0 +1,110 @@
+"""The markers a run is made of: labels, payloads, and a check. One grammar for all paradigms and readers."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping
+from types import NoneType
+from typing import Any
+
+from volo_acquisition.types import Marker
+
+__all__ = [
+    "ATTEND",
+    "DECISION",
+    "OFFSET",
+    "ONSET",
+    "PAYLOADS",
+    "RUN_START",
+    "RUN_STOP",
+    "TRIAL_START",
+    "marker_problems",
+    "sequence_problems",
+]
+
+RUN_START, RUN_STOP = "run/start", "run/stop"
+#: Keys steady, the person shifts gaze.
+TRIAL_START = "trial/start"
+#: First frame of the flicker, and the first frame without it.
+ONSET, OFFSET = "stimulus/onset", "stimulus/offset"
+#: How the trial was decided; the key is None for abstaining.
+DECISION = "trial/decision"
+#: What the simulated participant looks at; the key is None for nothing, the numbers are then 0.
+ATTEND = "participant/attend"
+
+#: The fields of each label's payload and the types they may have.
+PAYLOADS: Mapping[str, Mapping[str, tuple[type, ...]]] = {
+    RUN_START: {"task": (str,), "paradigm": (str,), "layout": (str,)},
+    RUN_STOP: {},
+    TRIAL_START: {"trial": (int,), "cue": (str, NoneType), "text": (str,)},
+    ONSET: {"trial": (int,), "target": (str, NoneType)},
+    OFFSET: {"trial": (int,)},
+    DECISION: {"trial": (int,), "key": (str, NoneType), "confidence": (float,), "text": (str,)},
+    ATTEND: {"trial": (int,), "key": (str, NoneType), "frequency_hz": (float,), "phase_rad": (float,)},
+}
+#: Fields that may be there as well: what the participant meant, where that is not what it looked at.
+_OPTIONAL: Mapping[str, Mapping[str, tuple[type, ...]]] = {ATTEND: {"intended": (str, NoneType)}}
+
+
+def marker_problems(marker: Marker) -> list[str]:
+    """Return what is wrong with a marker of the grammar, nothing if all is well; foreign labels are a problem."""
+    fields = PAYLOADS.get(marker.label)
+    if fields is None:
+        return [f"label: got {marker.label!r}, the grammar knows {', '.join(PAYLOADS)}"]
+    problems = [] if math.isfinite(marker.time) else [f"{marker.label}: time is {marker.time}, it must be finite"]
+    optional = _OPTIONAL.get(marker.label, {})
+    for name, types in fields.items():
+        if name not in marker.payload:
+            problems.append(f"{marker.label}: payload has no {name!r}")
+        elif not _fits(marker.payload[name], types):
+            problems.append(f"{marker.label}: {name} is {marker.payload[name]!r}, expected {_names(types)}")
+    for name, value in marker.payload.items():
+        if name in fields:
+            continue
+        if name not in optional:
+            problems.append(f"{marker.label}: payload has a foreign {name!r}")
+        elif not _fits(value, optional[name]):
+            problems.append(f"{marker.label}: {name} is {value!r}, expected {_names(optional[name])}")
+    return problems
+
+
+def sequence_problems(markers: Iterable[Marker]) -> list[str]:
+    """Return where the trials of a run break the order start, onset, offset, decision.
+
+    Trial numbers count up; an onset follows its start, and is followed by its offset before the next start; a trial has
+    at most one of each and no decision without an onset. A trial given up (pause, abort) may have an offset without an
+    onset.
+    """
+    problems: list[str] = []
+    trial, seen = -1, set[str]()
+    for marker in markers:
+        label, number = marker.label, marker.payload.get("trial")
+        if label == TRIAL_START:
+            if ONSET in seen and OFFSET not in seen:
+                problems.append(f"trial {trial}: the flicker is still on when trial {number} starts")
+            if not isinstance(number, int) or number <= trial:
+                problems.append(f"trial {number} starts after trial {trial}: numbers must count up")
+            trial, seen = number if isinstance(number, int) else trial, {label}
+        elif label in (ONSET, OFFSET, DECISION):
+            if number != trial:
+                problems.append(f"{label} of trial {number} within trial {trial}")
+            if label in seen:
+                problems.append(f"trial {trial}: a second {label}")
+            if label == ONSET and OFFSET in seen:
+                problems.append(f"trial {trial}: an onset after the offset")
+            if label == DECISION and ONSET not in seen:
+                problems.append(f"trial {trial}: a decision without an onset")
+            seen.add(label)
+    if ONSET in seen and OFFSET not in seen:
+        problems.append(f"trial {trial}: the flicker is still on at the end")
+    return problems
+
+
+def _fits(value: Any, types: tuple[type, ...]) -> bool:
+    if isinstance(value, bool):
+        return False
+    return isinstance(value, types) and not (isinstance(value, float) and not math.isfinite(value))
+
+
+def _names(types: tuple[type, ...]) -> str:
+    return " or ".join("null" if kind is NoneType else kind.__name__ for kind in types)

@@ -1,0 +1,168 @@
+"""The speller: one flicker trial for each character, ended by a decision or by time."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+from volo_acquisition.types import Marker
+from volo_decoders.types import Decision
+from volo_paradigms.grammar import DECISION
+from volo_paradigms.layout import BACKSPACE, load_layout
+from volo_paradigms.text import TextBuffer
+from volo_paradigms.trials import FlickerTrials
+from volo_paradigms.types import Command, Step
+
+__all__ = ["SpellerSettings", "SsvepSpeller"]
+
+
+@dataclass(frozen=True, slots=True)
+class SpellerSettings:
+    """What can be set.
+
+    Attributes
+    ----------
+    layout : str
+        Name of a layout, or path of a layout file.
+    gaze_shift_s : float
+        Time to move the eyes before the flicker, at least 0.
+    max_trial_s : float
+        Longest flicker; a trial without a decision by then is one that abstained. It must be longer than the longest
+        window and its offset from the onset.
+    feedback_s : float
+        Rest after a trial, to see what was written.
+    n_selections : int or None
+        End after so many keys were selected; abstaining does not count.
+    stop_text : str or None
+        End as soon as this is the text written; capitals stand in for small letters without a key.
+    max_selections : int or None
+        End after so many trials, abstaining ones included, whatever came of them.
+    command_valid_s : float
+        How long a command may wait to be executed.
+    """
+
+    layout: str = "benchmark40"
+    gaze_shift_s: float = 0.5
+    max_trial_s: float = 6.0
+    feedback_s: float = 0.0
+    n_selections: int | None = None
+    stop_text: str | None = None
+    max_selections: int | None = 1000
+    command_valid_s: float = 1.0
+
+    def __post_init__(self) -> None:
+        problems = []
+        for name, least in (("gaze_shift_s", 0.0), ("feedback_s", 0.0)):
+            value = getattr(self, name)
+            if not (math.isfinite(value) and value >= least):
+                problems.append(f"{name}: got {value}, it must be finite and at least {least:g}")
+        for name in ("max_trial_s", "command_valid_s"):
+            value = getattr(self, name)
+            if not (math.isfinite(value) and value > 0.0):
+                problems.append(f"{name}: got {value}, it must be finite and above 0")
+        for name in ("n_selections", "max_selections"):
+            value = getattr(self, name)
+            if value is not None and value < 1:
+                problems.append(f"{name}: got {value}, it must be at least 1, or absent")
+        if self.stop_text == "":
+            problems.append("stop_text: got an empty text, it must have a character, or be absent")
+        if problems:
+            raise ValueError("; ".join(problems))
+
+
+class SsvepSpeller(FlickerTrials):
+    """Write with the eyes: a pure trial machine, see `volo_paradigms.types.Paradigm`.
+
+    Parameters
+    ----------
+    settings : SpellerSettings
+        What can be set; the defaults spell without an end.
+
+    Raises
+    ------
+    ValueError
+        If `stop_text` has characters that the layout cannot write.
+    FileError, ConfigError
+        If the layout is absent or wrong.
+    """
+
+    Settings = SpellerSettings
+
+    def __init__(self, settings: SpellerSettings | None = None) -> None:
+        self.settings = settings or SpellerSettings()
+        super().__init__(load_layout(self.settings.layout), self.settings.gaze_shift_s, self.settings.max_trial_s)
+        stop_text = self.settings.stop_text
+        self._stop_text = None if stop_text is None else self.layout.written(stop_text)
+        self._buffer = TextBuffer()
+        self._n_commands = 0
+        self._n_selections = 0
+        self._n_closed = 0
+
+    @property
+    def text(self) -> str:
+        """What has been written."""
+        return self._buffer.text
+
+    @property
+    def n_selections(self) -> int:
+        """How many keys have been selected; abstaining does not count."""
+        return self._n_selections
+
+    @property
+    def n_abstained(self) -> int:
+        """How many trials ended without a key."""
+        return self._n_closed - self._n_selections
+
+    def decide(self, decision: Decision) -> list[Step]:
+        """End the current trial with what was decided, and write it.
+
+        A decision for another trial, before the onset or after the end of the trial is ignored. A decision without a
+        label (abstaining) ends the trial and writes nothing.
+
+        Raises
+        ------
+        ValueError
+            If the label is not one of the layout's.
+        """
+        if self.paused or not self._flickering(decision.group):
+            return []
+        if decision.label is not None and decision.label not in self.layout:
+            raise ValueError(
+                f"decision.label: got {decision.label!r}, the layout {self.layout.name!r} has "
+                f"{' '.join(self.layout.labels)}"
+            )
+        self._now = max(self._now, decision.time)
+        return self._end(decision.label, decision.confidence)
+
+    def _end(self, key: str | None, confidence: float) -> list[Step]:
+        self._n_closed += 1
+        commands: list[Step] = []
+        if key is not None:
+            self._n_selections += 1
+            character = self.layout.character(key)
+            self._buffer = self._buffer.delete() if character == BACKSPACE else self._buffer.type(character)
+            commands.append(Command(self._now, self._n_commands, self.settings.command_valid_s, "text", character))
+            self._n_commands += 1
+        payload = {"trial": self._trial, "key": key, "confidence": float(confidence), "text": self.text}
+        scene = self._close("feedback" if self.settings.feedback_s > 0.0 else "rest")
+        return [scene, Marker(self._now, DECISION, payload), *commands]
+
+    def _timed_out(self) -> list[Step]:
+        return self._end(None, 0.0)
+
+    def _start_payload(self) -> dict[str, object]:
+        return {"cue": None, "text": self.text}
+
+    def _target(self) -> str | None:
+        return None
+
+    def _rest_s(self) -> float:
+        return self.settings.feedback_s
+
+    def _done(self) -> bool:
+        enough, limit = self.settings.n_selections, self.settings.max_selections
+        return (
+            (enough is not None and self._n_selections >= enough)
+            or (limit is not None and self._n_closed >= limit)
+            or (self._stop_text is not None and self.text == self._stop_text)
+        )

@@ -1,0 +1,179 @@
+"""Every registered decoder keeps the contract; broken ones are caught."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from volo_acquisition.registry import load, names
+from volo_decoders.contract import CHECKS, ContractError, Trials, check_decoder, make_trials
+from volo_decoders.ssvep.fbcca import FBCCA
+from volo_decoders.ssvep.trca import ETRCA
+
+FACTORIES: dict[str, Callable[[Trials], Any]] = {
+    "fbcca": lambda t: FBCCA(
+        list(t.frequencies_hz), list(t.classes), rate_hz=t.rate_hz, n_harmonics=2, n_bands=t.n_bands
+    ),
+    "etrca": lambda t: ETRCA(n_bands=t.n_bands),
+}
+VARIANTS: dict[str, Callable[[Trials], Any]] = {
+    "fbcca-unsquared": lambda t: FACTORIES["fbcca"](t).set_params(squared=False),
+    "trca": lambda t: ETRCA(t.n_bands, ensemble=False),
+    "etrca-squared": lambda t: ETRCA(t.n_bands, score="squared"),
+    "etrca-signed-squared": lambda t: ETRCA(t.n_bands, score="signed_squared"),
+    "etrca-variance": lambda t: ETRCA(t.n_bands, filter_norm="variance"),
+    "etrca-regularized": lambda t: ETRCA(t.n_bands, regularization=0.1),
+}
+#: Decoders whose scores do not depend on the scale of each single channel.
+CHANNEL_SCALE_FREE = ("fbcca", "fbcca-unsquared", "trca", "etrca-variance")
+EVERY = {**FACTORIES, **VARIANTS}
+
+
+@pytest.fixture(scope="module")
+def trials() -> Trials:
+    return make_trials()
+
+
+def test_every_registered_decoder_is_tested() -> None:
+    assert sorted(FACTORIES) == names("volo.decoders")
+
+
+@pytest.mark.parametrize("name", sorted(FACTORIES))
+def test_registered_decoder_keeps_the_contract(name: str) -> None:
+    check_decoder(load("volo.decoders", name), FACTORIES[name])
+
+
+@pytest.mark.parametrize("check", CHECKS, ids=lambda check: check.__name__.strip("_"))
+@pytest.mark.parametrize("name", sorted(VARIANTS))
+def test_variant_keeps_the_contract(name: str, check: Any, trials: Trials) -> None:
+    check(VARIANTS[name], trials)
+
+
+# What the mathematics promises beyond the contract.
+
+_GENTLE = settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+
+
+def _scores(make: Callable[[Trials], Any], trials: Trials, change: Callable[[np.ndarray], np.ndarray]) -> np.ndarray:
+    """Scores after every window's channels, shape (..., n_bands, n_channels, n_samples), went through `change`."""
+
+    def changed(X: np.ndarray) -> np.ndarray:
+        parts = X.astype(np.float64).reshape(len(X), trials.n_bands, -1, X.shape[2])
+        return change(parts).reshape(X.shape)
+
+    return make(trials).fit(changed(trials.X), trials.y).decision_function(changed(trials.X_test))
+
+
+@pytest.mark.parametrize("name", sorted(EVERY))
+@given(order=st.permutations(range(4)))
+@_GENTLE
+def test_scores_do_not_depend_on_the_order_of_channels(name: str, trials: Trials, order: list[int]) -> None:
+    plain = _scores(EVERY[name], trials, lambda x: x)
+    np.testing.assert_allclose(_scores(EVERY[name], trials, lambda x: x[:, :, order]), plain, rtol=0, atol=1e-9)
+
+
+@pytest.mark.parametrize("name", sorted(EVERY))
+@given(exponent=st.floats(-9.0, 6.0))
+@_GENTLE
+def test_scores_do_not_depend_on_the_unit_of_the_signal(name: str, trials: Trials, exponent: float) -> None:
+    plain = _scores(EVERY[name], trials, lambda x: x)
+    np.testing.assert_allclose(_scores(EVERY[name], trials, lambda x: x * 10**exponent), plain, rtol=0, atol=1e-9)
+
+
+@pytest.mark.parametrize("name", CHANNEL_SCALE_FREE)
+@given(
+    exponents=st.lists(st.floats(-3.0, 3.0), min_size=4, max_size=4),
+    flips=st.lists(st.booleans(), min_size=4, max_size=4),
+)
+@_GENTLE
+def test_scores_do_not_depend_on_the_scale_and_sign_of_single_channels(
+    name: str, trials: Trials, exponents: list[float], flips: list[bool]
+) -> None:
+    gain = (np.where(flips, -1.0, 1.0) * 10 ** np.array(exponents))[:, None]
+    plain = _scores(EVERY[name], trials, lambda x: x)
+    scaled = _scores(EVERY[name], trials, lambda x: gain * x)
+    np.testing.assert_allclose(scaled, plain, rtol=0, atol=1e-8)
+
+
+# A contract that lets everything through would be worth nothing: each of these is caught, by the promise it breaks.
+
+
+class _Forgetful(ETRCA):
+    def restore(self, state: Any) -> Any:
+        return super().restore({**state, "filters": np.asarray(state["filters"]).astype(np.float32)})
+
+
+class _Scribbler(ETRCA):
+    def fit(self, X: Any, y: Any) -> Any:
+        if X is not None:
+            X -= X.mean(axis=-1, keepdims=True)
+        return super().fit(X, y)
+
+
+class _BatchMinded(FBCCA):
+    def decision_function(self, X: Any) -> Any:
+        scores = super().decision_function(X)
+        return scores - scores.mean(axis=0) if len(X) else scores
+
+
+class _Deaf(ETRCA):
+    def decision_function(self, X: Any) -> Any:
+        return np.roll(super().decision_function(X), 1, axis=1)
+
+
+class _Lender(ETRCA):
+    def state(self) -> Any:
+        return {"classes": self.classes_, "filters": self.filters_, "templates": self.templates_}
+
+
+class _Stubborn(ETRCA):
+    def _check_shape(self, n_rows: int, n_samples: int) -> None:
+        super()._check_shape(n_rows, n_samples)
+        if n_samples != self.templates_.shape[3]:
+            raise ContractError("windows of any other length")
+
+
+class _Swallower(ETRCA):
+    def fit(self, X: Any, y: Any) -> Any:
+        return super().fit(X if X is None else np.nan_to_num(X), y)
+
+
+@pytest.mark.parametrize(
+    ("cls", "message"),
+    [
+        (_Forgetful, "restored decoder"),
+        (_Scribbler, "must not write"),
+        (_Deaf, "with a signal"),
+        (_Lender, "copies"),
+        (_Stubborn, "other length"),
+        (_Swallower, "NaN in fit"),
+    ],
+)
+def test_a_broken_decoder_is_caught(cls: type[ETRCA], message: str) -> None:
+    with pytest.raises(ContractError, match=message):
+        check_decoder(cls, lambda t: cls(n_bands=t.n_bands))
+
+
+def test_a_decoder_that_looks_at_the_whole_batch_is_caught() -> None:
+    with pytest.raises(ContractError, match="one by one"):
+        check_decoder(
+            _BatchMinded,
+            lambda t: _BatchMinded(
+                list(t.frequencies_hz), list(t.classes), rate_hz=t.rate_hz, n_harmonics=2, n_bands=t.n_bands
+            ),
+        )
+
+
+def test_a_parameter_that_toml_cannot_hold_is_caught() -> None:
+    with pytest.raises(ContractError, match="parameters must be"):
+        check_decoder(ETRCA, lambda t: ETRCA(n_bands=t.n_bands, weight_a=np.float64(1.25)))
+
+
+def test_a_factory_of_another_class_is_caught() -> None:
+    with pytest.raises(ContractError, match="make returned a ETRCA"):
+        check_decoder(FBCCA, FACTORIES["etrca"])
