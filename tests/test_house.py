@@ -149,12 +149,8 @@ def offences(path: Path) -> Iterator[str]:
         where = f"{name_of(path)}:{getattr(node, 'lineno', 0)}"
         if isinstance(node, ast.Assert):
             yield f"{where}: assert at run time"
-        if (
-            isinstance(node, ast.ExceptHandler)
-            and all(isinstance(line, ast.Pass) for line in node.body)
-            and node.type is None
-        ):
-            yield f"{where}: an error swallowed"
+        if isinstance(node, ast.ExceptHandler) and node.type is None:
+            yield f"{where}: a bare except"
         if isinstance(node, ast.Import | ast.ImportFrom) and name_of(path) not in POSIX_GUARDED:
             names = {alias.name for alias in node.names} | {getattr(node, "module", None) or ""}
             if tops(names) & POSIX_MODULES:

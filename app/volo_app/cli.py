@@ -112,7 +112,7 @@ def build_parser(name: str) -> argparse.ArgumentParser:
     parser = _Parser(
         prog=f"volo {name}",
         description=module.HELP,
-        epilog=f"example:\n  {module.EXAMPLE}",
+        epilog=_example(module.EXAMPLE),
         formatter_class=argparse.RawDescriptionHelpFormatter,
         allow_abbrev=False,
     )
@@ -129,6 +129,11 @@ def build_parser(name: str) -> argparse.ArgumentParser:
     )
     common.add_argument("--debug", action="store_true", help="show the traceback of an unexpected error")
     return parser
+
+
+def _example(text: str) -> str:
+    """Return the examples of a command, under a heading of their own if they bring none."""
+    return text if text.startswith("example") else f"example:\n  {text}"
 
 
 def _command(name: str, words: list[str]) -> int:

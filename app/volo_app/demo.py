@@ -36,6 +36,8 @@ from volo_paradigms.will import Will
 __all__ = ["DemoSettings", "calibrate", "spell", "spelling_summary", "train_speller"]
 
 TASK = "ssvep"
+#: Signal before the first trial, for the filters to settle, seconds.
+LEAD_IN_S = 2.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,7 +89,7 @@ def _head(
 def calibrate(
     session: Session, settings: DemoSettings, *, realtime: bool = False, on_trial: Callable[[], None] | None = None
 ) -> RunResult:
-    """Record a calibration of the simulated participant as run 1 of the session.
+    """Record a calibration of the simulated participant as the session's first run.
 
     Parameters
     ----------
@@ -150,12 +152,13 @@ def spell(
     realtime: bool = False,
     outputs: tuple[Output, ...] = (),
 ) -> tuple[RunResult, SsvepSpeller]:
-    """Let the simulated participant spell online, as run 2 of the session."""
+    """Let the simulated participant spell online, as the session's next run."""
     layout = load_layout(settings.layout)
     paradigm = SsvepSpeller(
         SpellerSettings(
             layout=settings.layout,
             gaze_shift_s=settings.gaze_shift_s,
+            max_trial_s=VISUAL_LATENCY_S + fitted.spec.window.lengths_s[-1] + 1.0,
             stop_text=settings.text,
             max_selections=4 * len(settings.text) + 10,
         )
@@ -163,7 +166,7 @@ def spell(
     result = _simulated_run(
         session,
         settings,
-        2,
+        session.next_run(TASK),
         paradigm,
         Will(layout, settings.text),
         seed=settings.seed + 1,
@@ -196,7 +199,7 @@ def _simulated_run(
         if realtime:
             clock = SessionClock()
             # samples are made 30 ms late, as an amplifier's are, so that the screen's markers are there before them
-            name = f"volo-headset-{os.getpid()}-{run}"
+            name = f"headset-{os.getpid()}-{run}"
             headset = stack.enter_context(Headset(_head(settings, seed, stream_id=name, latency_s=0.03)))
             source, tell = LslSource(LslSource.Settings(source_id=name), clock), headset.tell
         else:
@@ -220,6 +223,7 @@ def _simulated_run(
             screen=VirtualScreen(60.0, clock.now()),
             outputs=outputs,
             hear=hear,
+            lead_in_s=LEAD_IN_S,
         )
         return engine.run()
 

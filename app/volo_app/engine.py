@@ -9,6 +9,8 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
+import numpy as np
+
 from volo_acquisition.clock import Clock, SessionClock
 from volo_acquisition.errors import DeviceError, Reason
 from volo_acquisition.sources.base import Source
@@ -114,6 +116,9 @@ class Engine:
         For replay: the windows that were skipped live.
     until_run_stop : bool
         End when an external presenter's ``run/stop`` has come and the source has nothing more for half a second.
+    lead_in_s : float
+        The paradigm starts after so much signal, or when the chain's filters have settled if that is later, so that
+        the first trial is not lost.
     """
 
     def __init__(
@@ -132,6 +137,7 @@ class Engine:
         max_lag_s: float | None = MAX_LAG_S,
         skipped: Sequence[tuple[int, int]] = (),
         until_run_stop: bool = False,
+        lead_in_s: float = 0.0,
     ) -> None:
         if paradigm is not None and screen is None:
             raise ValueError("Engine: a paradigm needs a screen")
@@ -148,6 +154,8 @@ class Engine:
         self._max_lag_s = max_lag_s
         self._skipped = skipped
         self._until_run_stop = until_run_stop
+        self._lead_in_s = lead_in_s
+        self._seconds = 0.0
         self._stopwatch = SessionClock()
         self._decoding: Decoding | None = None
         self._result = RunResult()
@@ -204,6 +212,7 @@ class Engine:
 
     def _begin(self, infos: Sequence[StreamInfo]) -> None:
         classes: tuple[str, ...] = ()
+        self._rates_hz = {info.stream_id: info.rate_hz for info in infos if info.rate_hz > 0.0}
         if self._chain is not None:
             signals = [info for info in infos if info.rate_hz > 0.0 and info.dtype != "string"]
             if not signals:
@@ -212,6 +221,7 @@ class Engine:
                 )
             self._decoding = self._chain.decoding(signals[0], self._skipped)
             classes = tuple(str(c) for c in self._chain.decoder.classes_)
+            self._lead_in_s = max(self._lead_in_s, self._decoding.pipeline.settle_s)
         for output in self._outputs:
             output.open()
         if self._recorder is not None:
@@ -220,7 +230,7 @@ class Engine:
     def _loop(self) -> None:
         heard = self._clock.now()
         while not self._stopping:
-            if self._paradigm is not None:
+            if self._paradigm is not None and self._seconds >= self._lead_in_s:
                 self._take_steps(self._paradigm.advance(self._clock.now()))
                 if self._paradigm.finished:
                     break
@@ -245,7 +255,9 @@ class Engine:
             self._recorder.item(item)
         match item:
             case Chunk():
-                self._result.samples[item.stream_id] = self._result.samples.get(item.stream_id, 0) + len(item)
+                n = self._result.samples.get(item.stream_id, 0) + len(item)
+                self._result.samples[item.stream_id] = n
+                self._seconds = n / self._rates_hz.get(item.stream_id, np.inf)
             case Marker():
                 self._result.markers.append(item)
                 self._ending = self._ending or (self._until_run_stop and item.label == RUN_STOP)

@@ -77,7 +77,7 @@ def run_real(
     rate_hz = recorded.info.rate_hz
     fitted = fit_chain(exo_chain("fbcca", settings.window_s, rate_hz), recorded.info, (), dynamic=False)
     save_decoder(session.decoder_dir("fbcca"), fitted)
-    name = f"volo-recorded-{os.getpid()}"
+    name = f"recorded-{os.getpid()}"
     targets = recorded.targets
     context = get_context("spawn")
     pipe, child = context.Pipe()
@@ -131,7 +131,10 @@ def _player_main(pipe: Connection, settings: RealDemoSettings, name: str) -> Non
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     recorded = _recorded(settings)
     clock = SessionClock()
-    with ChunkOutlet(replace(recorded.info, stream_id=name)) as outlet, MarkerOutlet(f"{name}-markers") as markers:
+    with (
+        ChunkOutlet(replace(recorded.info, stream_id=name), source_id=name) as outlet,
+        MarkerOutlet(f"{name}-markers") as markers,
+    ):
         pipe.send(True)
         if not (outlet.wait_for_consumers(30.0) and markers.wait_for_consumers(30.0)):
             return

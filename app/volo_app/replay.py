@@ -5,11 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 
-from volo_acquisition.sources.replay import ReplaySource
-
 from volo_acquisition.clock import Clock, ManualClock, SessionClock
 from volo_acquisition.errors import FileError, Reason
 from volo_acquisition.recording.reader import Recording
+from volo_acquisition.sources.replay import ReplaySource
 from volo_acquisition.types import EventKind
 from volo_app.engine import Engine
 from volo_app.session import find_session

@@ -99,7 +99,7 @@ def _headset_main(pipe: Connection, settings: SyntheticSource.Settings) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     source = SyntheticSource(settings, SessionClock())
     (info,) = source.open()
-    with ChunkOutlet(info) as outlet:
+    with ChunkOutlet(info, source_id=info.stream_id) as outlet:
         pipe.send(True)
         try:
             while True:

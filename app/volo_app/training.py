@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
-from volo_acquisition.sources.replay import ReplaySource
-
 from volo_acquisition.clock import ManualClock
+from volo_acquisition.sources.replay import ReplaySource
 from volo_acquisition.types import Item, StreamInfo
 from volo_decoders.chain import ChainSpec
 from volo_decoders.fitted import FittedChain

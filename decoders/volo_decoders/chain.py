@@ -49,7 +49,7 @@ class ChainSpec:
     window: WindowSpec
     decoder: str
     decoder_params: Mapping[str, Any] = field(default_factory=dict)
-    hop_s: float = 0.04
+    hop_s: float = 0.02
     hold_s: float = 0.04
 
     def to_dict(self) -> dict[str, Any]:
@@ -87,7 +87,7 @@ class ChainSpec:
                 ),
                 str(values["decoder"]["name"]),
                 dict(values["decoder"].get("params", {})),
-                float(values.get("hop_s", 0.04)),
+                float(values.get("hop_s", 0.02)),
                 float(values.get("hold_s", 0.04)),
             )
         except (KeyError, TypeError, ValueError) as error:

@@ -14,7 +14,7 @@ import io
 import tomllib
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -52,10 +52,10 @@ class Trials:
         Sub-bands.
     """
 
-    X: NDArray[np.float32]
-    y: NDArray[np.str_]
-    X_test: NDArray[np.float32]
-    y_test: NDArray[np.str_]
+    X: NDArray[np.float32] = field(repr=False)
+    y: NDArray[np.str_] = field(repr=False)
+    X_test: NDArray[np.float32] = field(repr=False)
+    y_test: NDArray[np.str_] = field(repr=False)
     rate_hz: float
     classes: tuple[str, ...]
     frequencies_hz: tuple[float, ...]

@@ -89,7 +89,7 @@ def test_without_a_counter_a_long_loss_is_estimated_from_the_stamps(lost, sizes)
     items = feed(Continuity("s", RATE), numbers, None, sizes=sizes)
     gaps = [t for t in told(items) if t[0] is EventKind.GAP]
     assert gaps == [(EventKind.GAP, 100, lost)]
-    assert [i.detail for i in items if not isinstance(i, Chunk)][0].startswith("estimated")
+    assert next(i.detail for i in items if not isinstance(i, Chunk)).startswith("estimated")
 
 
 @given(held_s=st.floats(0.02, 3.0), law=st.sampled_from([None, CounterLaw(256)]))
@@ -123,7 +123,7 @@ def test_an_undeclared_counter_is_believed_only_after_regular_steps():
 
 
 def test_a_wrongly_declared_rate_is_told_once():
-    n = int(60 * 240)
+    n = 60 * 240
     items = feed(Continuity("s", 500.0), np.arange(n), None, stamps=np.arange(n) / 240.0, sizes=(24,))
     rates = [i for i in items if not isinstance(i, Chunk) and i.kind is EventKind.RATE]
     assert len(rates) == 1

@@ -91,7 +91,12 @@ def test_a_missing_value_and_a_refused_one_are_problems():
         ("synthetic", "synthetic", None, ()),
         ("synthetic:", "synthetic", None, ()),
         ("replay:C:\\data\\a,b.xdf", "replay", "C:\\data\\a,b.xdf", ()),
-        ("lsl:name=EEG1,channels=Oz,O1,type=EEG", "lsl", None, (("name", "EEG1"), ("channels", "Oz,O1"), ("type", "EEG"))),
+        (
+            "lsl:name=EEG1,channels=Oz,O1,type=EEG",
+            "lsl",
+            None,
+            (("name", "EEG1"), ("channels", "Oz,O1"), ("type", "EEG")),
+        ),
         ("brainflow:CYTON,serial_port=/dev/x", "brainflow", "CYTON", (("serial_port", "/dev/x"),)),
     ],
 )

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from volo_acquisition.registry import load, names
@@ -26,12 +26,14 @@ VARIANTS: dict[str, Callable[[Trials], Any]] = {
     "trca": lambda t: ETRCA(t.n_bands, ensemble=False),
     "etrca-squared": lambda t: ETRCA(t.n_bands, score="squared"),
     "etrca-signed-squared": lambda t: ETRCA(t.n_bands, score="signed_squared"),
-    "etrca-variance": lambda t: ETRCA(t.n_bands, filter_norm="variance"),
+    "etrca-meegkit": lambda t: ETRCA(t.n_bands, compat="meegkit"),
     "etrca-regularized": lambda t: ETRCA(t.n_bands, regularization=0.1),
 }
 #: Decoders whose scores do not depend on the scale of each single channel.
-CHANNEL_SCALE_FREE = ("fbcca", "fbcca-unsquared", "trca", "etrca-variance")
+CHANNEL_SCALE_FREE = ("fbcca", "fbcca-unsquared", "trca", "etrca", "etrca-squared")
 EVERY = {**FACTORIES, **VARIANTS}
+#: meegkit's lengths and signs of filters hang on what the eigenvalue routine meets first.
+ORDER_FREE = sorted(set(EVERY) - {"etrca-meegkit"})
 
 
 @pytest.fixture(scope="module")
@@ -56,7 +58,7 @@ def test_variant_keeps_the_contract(name: str, check: Any, trials: Trials) -> No
 
 # What the mathematics promises beyond the contract.
 
-_GENTLE = settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+_GENTLE = settings(max_examples=15, deadline=None)
 
 
 def _scores(make: Callable[[Trials], Any], trials: Trials, change: Callable[[np.ndarray], np.ndarray]) -> np.ndarray:
@@ -69,7 +71,7 @@ def _scores(make: Callable[[Trials], Any], trials: Trials, change: Callable[[np.
     return make(trials).fit(changed(trials.X), trials.y).decision_function(changed(trials.X_test))
 
 
-@pytest.mark.parametrize("name", sorted(EVERY))
+@pytest.mark.parametrize("name", ORDER_FREE)
 @given(order=st.permutations(range(4)))
 @_GENTLE
 def test_scores_do_not_depend_on_the_order_of_channels(name: str, trials: Trials, order: list[int]) -> None:

@@ -20,8 +20,8 @@ def make_windows(n_rows: int, n_samples: int, seed: int = 0, amplitude: float = 
     t = np.arange(n_samples) / RATE
     mixing = np.eye(n_rows) + 0.5 * rng.standard_normal((n_rows, n_rows))
     X = np.stack([mixing @ rng.standard_normal((n_rows, n_samples)) for _ in FREQUENCIES])
-    for x, f in zip(X, FREQUENCIES, strict=True):
-        x += amplitude * np.outer(rng.uniform(0.5, 1.0, n_rows), np.sin(2 * np.pi * f * t + 1.0) + 0.4)
+    for i, f in enumerate(FREQUENCIES):
+        X[i] += amplitude * np.outer(rng.uniform(0.5, 1.0, n_rows), np.sin(2 * np.pi * f * t + 1.0) + 0.4)
     return X
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -42,7 +43,7 @@ def run(name: str, cuts: list[int], samples: np.ndarray = SAMPLES) -> np.ndarray
     stage.reset(INFO)
     edges = [0, *sorted(cuts), len(samples)]
     out = []
-    for a, b in zip(edges, edges[1:], strict=False):
+    for a, b in pairwise(edges):
         times = np.arange(a, b) / RATE_HZ
         out.append(stage.push(Chunk("amp", a, samples[a:b].copy(), times)).samples)
     return np.concatenate(out)
@@ -56,7 +57,10 @@ def test_no_registered_stage_is_untested() -> None:
 @settings(max_examples=30)
 @given(cuts=st.lists(st.integers(0, 400), max_size=12))
 def test_any_chunking_gives_the_same_bits(name: str, cuts: list[int]) -> None:
-    assert run(name, cuts).tobytes() == run(name, []).tobytes()
+    if make(name).chunk_exact:
+        assert run(name, cuts).tobytes() == run(name, []).tobytes()
+    else:
+        assert np.allclose(run(name, cuts), run(name, []), rtol=1e-5, atol=1e-5)
 
 
 @pytest.mark.parametrize("name", sorted(MAKE))

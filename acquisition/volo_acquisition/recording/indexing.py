@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections.abc import Sequence
+from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
@@ -138,24 +139,19 @@ def corrections_from_offsets(
     values = np.array([value for _, value in offsets])
     if np.ptp(values) <= 1e-3:
         return [Correction(stream_id, 0, float(np.median(values)), float(times[0] + np.median(values)))]
+    resets = [0, *(k for k in range(1, len(offsets)) if is_reset(offsets, k)), len(offsets)]
     corrections = []
     start = 0
-    for k, (when, value) in enumerate(offsets):
-        if k and is_reset(offsets, k):
+    for a, b in pairwise(resets):
+        stop = len(times)
+        if b < len(offsets):
             rest = times[start:]
-            nearer = np.abs(rest - when) < np.abs(rest - offsets[k - 1][0])
-            start += int(np.argmax(nearer)) if nearer.any() else len(rest)
-        elif k:
-            start += _first_after(times[start:], (when + offsets[k - 1][0]) / 2.0)
-        if start < len(times):
-            corrections.append(Correction(stream_id, start, value, when + value))
+            nearer = np.abs(rest - offsets[b][0]) < np.abs(rest - offsets[b - 1][0])
+            stop = start + int(np.argmax(nearer)) if nearer.any() else len(times)
+        middles = [(early + late) / 2.0 for (early, _), (late, _) in pairwise(offsets[a:b])]
+        begins = [start, *(start + np.searchsorted(times[start:stop], middles, "right")).tolist()]
+        for begin, (when, value) in zip(begins, offsets[a:b], strict=True):
+            if begin < stop:
+                corrections.append(Correction(stream_id, begin, value, when + value))
+        start = stop
     return corrections
-
-
-def _first_after(times: NDArray[np.float64], moment: float) -> int:
-    """Return the position of the first stamp after `moment`, looking in blocks since it is near."""
-    for begin in range(0, len(times), 4096):
-        after = times[begin : begin + 4096] > moment
-        if after.any():
-            return begin + int(np.argmax(after))
-    return len(times)

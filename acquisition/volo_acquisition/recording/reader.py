@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -69,7 +70,7 @@ class RecordedStream:
             raise ValueError(f"n_samples: got {n_samples}, it must be at least 1")
         jumps = np.flatnonzero(np.diff(self.index) != 1) + 1
         edges = [0, *jumps.tolist(), len(self)]
-        for start, stop in zip(edges, edges[1:], strict=False):
+        for start, stop in pairwise(edges):
             for a in range(start, stop, n_samples):
                 part = slice(a, min(a + n_samples, stop))
                 valid = self.valid[part]

@@ -1,4 +1,4 @@
-"""Is a recording whole, and is it what was written?"""
+"""Verifying that a recording is whole, and that it is what was written."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ import numpy as np
 
 from volo_acquisition.recording import xdf
 from volo_acquisition.recording.indexing import correct
+from volo_acquisition.recording.reader import Recording
 from volo_acquisition.recording.survey import Survey, survey
 from volo_acquisition.recording.walk import Piece, Samples
 from volo_acquisition.types import Correction
@@ -50,7 +51,9 @@ class VerifyReport:
 
 
 def verify(path: Path) -> VerifyReport:
-    """Read a whole recording and check it; memory does not grow with its length.
+    """Read a whole recording and check it.
+
+    The memory this takes does not grow with the length of our own recordings; another program's are read as a whole.
 
     Parameters
     ----------
@@ -72,6 +75,8 @@ def verify(path: Path) -> VerifyReport:
     view = survey(path, note_span)
     if view.corrections:
         spans = _corrected_spans(view)
+    elif not view.own:
+        spans = _foreign_spans(view)
     damaged = view.problems
     missing = missing_parts(view)
     signals = view.numbers(signals=True)
@@ -111,6 +116,17 @@ def _corrected_spans(view: Survey) -> dict[int, tuple[float, float]]:
         _widen(spans, piece.number, float(np.min(times)), float(np.max(times)))
 
     survey(view.path, note_span)
+    return spans
+
+
+def _foreign_spans(view: Survey) -> dict[int, tuple[float, float]]:
+    """Return the spans by another program's clock offsets, which are known only when all stamps are."""
+    recording = Recording.open(view.path)
+    spans: dict[int, tuple[float, float]] = {}
+    for number in view.numbers(signals=True):
+        times = recording.streams[view.names[number]].session_times(recording.corrections)
+        if len(times):
+            _widen(spans, number, float(np.min(times)), float(np.max(times)))
     return spans
 
 

@@ -117,8 +117,10 @@ class Continuity:
             return []
         counts = self._counts(counter, n)
         items: list[Chunk | Event] = []
-        for start, stop in self._runs(stamps, counts):
-            index = self._position(stamps[start:stop], None if counts is None else int(counts[start]))
+        for start, stop, broken in self._runs(stamps, counts):
+            index = self._at + 1
+            if broken:
+                index = self._position(stamps[start:stop], None if counts is None else int(counts[start]))
             self._at = index + (stop - start) - 1
             drop = min(max(self._next - index, 0), stop - start)
             if drop:
@@ -158,8 +160,8 @@ class Continuity:
             return None
         return counts
 
-    def _runs(self, stamps: NDArray[np.float64], counts: NDArray[np.int64] | None) -> Iterator[tuple[int, int]]:
-        """Yield the stretches within which nothing can be lost or repeated."""
+    def _runs(self, stamps: NDArray[np.float64], counts: NDArray[np.int64] | None) -> Iterator[tuple[int, int, bool]]:
+        """Yield the stretches within which nothing can be lost or repeated, and whether something can before them."""
         first = self._at < 0
         intervals = np.diff(stamps, prepend=stamps[0] if first else self._last_stamp)
         period_s = 1.0 / self._rate_hz if self._rate_hz else np.inf
@@ -174,12 +176,11 @@ class Continuity:
         else:
             breaks = intervals > GAP_S + 1.5 * period_s
         starts = [0, *(int(i) for i in np.flatnonzero(breaks) if i > 0)]
-        yield from zip(starts, [*starts[1:], len(stamps)], strict=True)
+        for start, stop in zip(starts, [*starts[1:], len(stamps)], strict=True):
+            yield start, stop, bool(breaks[start])
 
     def _position(self, stamps: NDArray[np.float64], count: int | None) -> int:
-        """Return the absolute index of the first sample of a run."""
-        if self._at < 0:
-            return 0
+        """Return the absolute index of the first sample of a run that something may be missing before."""
         by_stamps = self._advance_by_stamps(stamps)
         if count is None or self._law is None:
             lost = round(by_stamps) - 1

@@ -21,7 +21,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
         type=float,
         default=1.0,
         metavar="S",
-        help="how long to look for LSL streams, 0 not at all (default: 1)",
+        help="seconds to look for LSL streams; 0: do not (default: 1)",
     )
 
 

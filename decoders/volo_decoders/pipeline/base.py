@@ -15,7 +15,15 @@ class Stage(Protocol):
     Three laws, tested for all stages at once: any chunking of the same samples gives the same output; no input is
     mutated; an empty chunk is legal. Constructor parameters are plain numbers, texts and lists, stored under their
     own names. ``reset`` is called before the first ``push``, and again after a gap that was too long to bridge.
+
+    Attributes
+    ----------
+    chunk_exact : bool
+        True if any chunking gives the same *bits* (filters, element-wise arithmetic); False if only the same values up
+        to rounding (matrix products). The pipeline cuts at fixed sample indices for the latter.
     """
+
+    chunk_exact: bool
 
     def reset(self, info: StreamInfo) -> StreamInfo:
         """Forget everything, take the stream's description, and return that of the output.

@@ -44,7 +44,7 @@ class OnlinePipeline:
         decoder: Decoder | None = None,
         *,
         decoder_id: str = "",
-        hop_s: float = 0.04,
+        hop_s: float = 0.02,
         hold_s: float = 0.04,
     ) -> None:
         self._stages = list(stages)
@@ -73,7 +73,8 @@ class OnlinePipeline:
             )
         self._info = info
         hop = max(1, round(self._hop_s * info.rate_hz))
-        self._blocker = Blocker(hop, round(self._hold_s * info.rate_hz))
+        exact = all(stage.chunk_exact for stage in self._stages)
+        self._blocker = Blocker(hop, round(self._hold_s * info.rate_hz), merge=exact)
         processed = self._reset_stages()
         self._unsettled = 0
         self._windower.reset(processed.rate_hz, processed.n_channels)

@@ -35,6 +35,8 @@ class Select:
         Names, in the order wanted; None takes all brain channels.
     """
 
+    chunk_exact = True
+
     def __init__(self, channels: Sequence[str] | None = None) -> None:
         self.channels = channels
         self._columns: NDArray[np.intp] = np.empty(0, np.intp)
@@ -131,6 +133,8 @@ class SosFilter:
         Order of the prototype.
     """
 
+    chunk_exact = True
+
     def __init__(self, kind: FilterKind, cutoff_hz: Sequence[float], order: int = 2) -> None:
         n_wanted = {"highpass": 1, "lowpass": 1, "bandpass": 2, "bandstop": 2}.get(kind)
         if n_wanted is None:
@@ -167,6 +171,8 @@ class SosFilter:
 class CommonAverage:
     """Subtract the mean over channels from each sample."""
 
+    chunk_exact = True
+
     @property
     def settle_s(self) -> float:
         """Nothing to settle."""
@@ -200,6 +206,8 @@ class FilterBank:
         Reproduce a widespread error: sub-band k has passed the filters 1 to k. The published TRCA code and its
         descendants filter training data like this. For comparison only.
     """
+
+    chunk_exact = True
 
     def __init__(
         self,

@@ -9,44 +9,14 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from volo_decoders.ssvep.filterbank import band_weights
+from volo_decoders.ssvep.references import centred
 from volo_decoders.ssvep.scored import ScoredClassifier, checked_labels, checked_windows, taken
+from volo_decoders.ssvep.spatial import filters_as_meegkit, task_related_filters
 
-__all__ = ["ETRCA", "task_related_filters"]
+__all__ = ["ETRCA"]
 
-_EPS = float(np.finfo(np.float64).eps)
 _SCORES = ("signed", "squared", "signed_squared")
-_NORMS = ("unit", "variance")
-
-
-def task_related_filters(S: NDArray[np.float64], Q: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Return the spatial filters that maximise ``w^T S w / w^T Q w``, scaled to ``w^T Q w = 1``.
-
-    Parameters
-    ----------
-    S : ndarray, shape (..., n_channels, n_channels)
-        Symmetric: covariance between different trials.
-    Q : ndarray, shape (..., n_channels, n_channels)
-        Symmetric, positive semi-definite: covariance of all trials. Directions without variance are left out.
-
-    Returns
-    -------
-    filters : ndarray, shape (..., n_channels)
-        The component that is largest in size is positive; zero where `Q` is zero.
-    """
-    power = np.einsum("...ii->...i", Q)
-    scale = 1.0 / np.sqrt(np.where(power > 0.0, power, 1.0))
-    both = scale[..., :, None] * scale[..., None, :]
-    values, vectors = np.linalg.eigh(Q * both)
-    kept = values > _EPS * Q.shape[-1] * values[..., -1:]
-    whitening = vectors * np.where(kept, 1.0 / np.sqrt(np.where(kept, values, 1.0)), 0.0)[..., None, :]
-    # S + 2 Q has the eigenvectors of S, and eigenvalues above 0: directions left out (0) can never win.
-    n_channels = Q.shape[-1]
-    whitened = whitening.swapaxes(-1, -2) @ (S * both) @ whitening
-    whitened[..., range(n_channels), range(n_channels)] += 2.0 * kept
-    _, components = np.linalg.eigh((whitened + whitened.swapaxes(-1, -2)) / 2.0)
-    filters: NDArray[np.float64] = scale * (whitening @ components[..., -1:])[..., 0]
-    largest = np.take_along_axis(filters, np.abs(filters).argmax(axis=-1)[..., None], axis=-1)
-    return np.where(largest < 0.0, -filters, filters)
+_COMPAT = ("none", "meegkit")
 
 
 class ETRCA(ScoredClassifier):
@@ -56,7 +26,8 @@ class ETRCA(ScoredClassifier):
     trials and Q those of all trials together. With centred trials x_i and ``M = sum_i x_i``, ``S = M M^T - sum_i x_i
     x_i^T``: no loop over pairs. The score of a class is ``sum_k (k ** -a + b) r_k`` with the two-dimensional
     correlation r_k of ``W^T x`` and ``W^T template``, where W holds the filters of all classes (ensemble) or the
-    class's own.
+    class's own, each scaled to output variance 1 over its class's trials. Channels are centred within the window, so
+    scores depend on no offset, no channel's scale and no filter's sign.
 
     Scoring costs one matrix product a sub-band, since ``<W^T x, W^T t> = <x, W W^T t>``; the templates' norms come
     from running sums, so a window shorter than those fitted on is scored exactly as if the templates ended with it.
@@ -73,9 +44,10 @@ class ETRCA(ScoredClassifier):
         Add ``r``, ``r ** 2`` or ``sign(r) r ** 2`` over the sub-bands.
     regularization : float
         Share, 0 to below 1, by which Q is shrunk towards its mean eigenvalue times the identity.
-    filter_norm : {"unit", "variance"}
-        Length of the filters in the ensemble: Euclidean length 1 (as in meegkit), or output variance 1 over the
-        calibration trials (as in MetaBCI), which makes scores independent of the scale of each channel.
+    compat : {"none", "meegkit"}
+        ``"meegkit"`` gives the scores of meegkit 0.2.0, for comparisons. There two accidents weigh the ensemble: the
+        filters keep the lengths and signs in which the eigenvalue routine happens to return them, and correlations
+        are taken about the mean of all filters' outputs together, so that scores depend on those signs.
 
     Attributes
     ----------
@@ -104,7 +76,7 @@ class ETRCA(ScoredClassifier):
         weight_b: float = 0.25,
         score: str = "signed",
         regularization: float = 0.0,
-        filter_norm: str = "unit",
+        compat: str = "none",
     ) -> None:
         self.n_bands = n_bands
         self.ensemble = ensemble
@@ -112,7 +84,7 @@ class ETRCA(ScoredClassifier):
         self.weight_b = weight_b
         self.score = score
         self.regularization = regularization
-        self.filter_norm = filter_norm
+        self.compat = compat
 
     def fit(self, X: NDArray[np.floating[Any]] | None, y: ArrayLike | None) -> Self:
         """Find filters and templates.
@@ -142,10 +114,11 @@ class ETRCA(ScoredClassifier):
         if not len(classes):
             raise ValueError("X: got no windows, each class needs at least two")
         if counts.min() < 2:
-            raise ValueError(f"y: got one window of {classes[counts.argmin()]!r}, each class needs at least two")
+            raise ValueError(f"y: got one window of class {classes[counts.argmin()]}, each class needs at least two")
         parts = [self._one_class(X[labels == name]) for name in classes]
         S, Q, templates = (np.stack([part[i] for part in parts], axis=1) for i in range(3))
-        self.filters_ = np.ascontiguousarray(self._scaled(task_related_filters(S, self._shrunk(Q))))
+        find = filters_as_meegkit if self.compat == "meegkit" else task_related_filters
+        self.filters_ = np.ascontiguousarray(find(S, self._shrunk(Q)))
         self.templates_ = np.ascontiguousarray(templates)
         self.classes_ = classes
         self._prepare()
@@ -181,8 +154,8 @@ class ETRCA(ScoredClassifier):
             raise ValueError(f"n_bands: got {self.n_bands}, it must be at least 1")
         if self.score not in _SCORES:
             raise ValueError(f"score: got {self.score!r}, allowed are {', '.join(_SCORES)}")
-        if self.filter_norm not in _NORMS:
-            raise ValueError(f"filter_norm: got {self.filter_norm!r}, allowed are {', '.join(_NORMS)}")
+        if self.compat not in _COMPAT:
+            raise ValueError(f"compat: got {self.compat!r}, allowed are {', '.join(_COMPAT)}")
         if not 0.0 <= self.regularization < 1.0:
             raise ValueError(f"regularization: got {self.regularization}, it must be at least 0 and below 1")
 
@@ -212,30 +185,32 @@ class ETRCA(ScoredClassifier):
         shrunk: NDArray[np.float64] = (1.0 - self.regularization) * Q + self.regularization * level * np.eye(n_channels)
         return shrunk
 
-    def _scaled(self, filters: NDArray[np.float64]) -> NDArray[np.float64]:
-        if self.filter_norm == "variance":
-            return filters
-        lengths = np.linalg.norm(filters, axis=-1, keepdims=True)
-        unit: NDArray[np.float64] = filters / np.where(lengths > 0.0, lengths, 1.0)
-        return unit
-
     def _prepare(self) -> None:
         """Compute what scoring needs from filters and templates."""
-        n_bands, n_classes = self.templates_.shape[:2]
-        W, T = self.filters_, self.templates_
-        if self.ensemble:
-            projected = (W.swapaxes(1, 2) @ W)[:, None] @ T  # (n_bands, n_classes, n_channels, n_samples)
-            summed = W.sum(axis=1)[:, None, :]
+        n_bands, n_classes, _, n_samples = self.templates_.shape
+        W = self.filters_
+        T = self.templates_ if self._about_grand_mean else centred(self.templates_)
+        # W W^T template, shape (n_bands, n_classes, n_channels, n_samples)
+        projected = (W.swapaxes(1, 2) @ W)[:, None] @ T if self.ensemble else W[..., None] * (W[:, :, None, :] @ T)
+        # What the templates' outputs vary, by the number of samples: squares less the square of the sum.
+        squares = (projected * T).sum(axis=2).cumsum(axis=-1)
+        sizes = np.arange(1, n_samples + 1)
+        if self._about_grand_mean:
+            self._summed = W.sum(axis=1)[:, None, :]
+            sums = (self._summed[..., None] * T).sum(axis=2).cumsum(axis=-1)
+            varying = squares - sums * sums / (sizes * n_classes)
+            self._template_sums = np.ascontiguousarray(sums.transpose(2, 0, 1))
         else:
-            projected = W[..., None] * (W[:, :, None, :] @ T)
-            summed = W
-        outputs = (summed[..., None] * T).sum(axis=2)
-        self._template_sums = np.ascontiguousarray(outputs.cumsum(axis=-1).transpose(2, 0, 1))
-        self._template_powers = np.ascontiguousarray((projected * T).sum(axis=2).cumsum(axis=-1).transpose(2, 0, 1))
+            varying = squares - (projected.cumsum(axis=-1) * T.cumsum(axis=-1)).sum(axis=2) / sizes
+        varying = np.where(varying > 1e-12 * squares, varying, 0.0)
+        self._template_powers = np.ascontiguousarray(varying.transpose(2, 0, 1))
         # Time first, so that the part for a shorter window is one block of memory.
         self._projected = np.ascontiguousarray(projected.transpose(0, 3, 2, 1)).reshape(n_bands, -1, n_classes)
-        self._summed = summed
         self._weights = band_weights(n_bands, self.weight_a, self.weight_b)
+
+    @property
+    def _about_grand_mean(self) -> bool:
+        return self.compat == "meegkit" and self.ensemble
 
     def _check_shape(self, n_rows: int, n_samples: int) -> None:
         n_bands, _, n_channels, longest = self.templates_.shape
@@ -245,36 +220,25 @@ class ETRCA(ScoredClassifier):
             raise ValueError(f"X: got windows of {n_samples} samples, expected 2 to {longest}, the length fitted on")
 
     def _score(self, window: NDArray[np.floating[Any]]) -> NDArray[np.float64]:
-        n_bands, _, n_channels, _ = self.templates_.shape
+        n_bands, n_classes, n_channels, _ = self.templates_.shape
         n = window.shape[1]
-        x = np.empty((n_bands, n, n_channels))
-        x[...] = window.reshape(n_bands, n_channels, n).swapaxes(1, 2)
+        signals = window.astype(np.float64) if self._about_grand_mean else centred(window)
+        x = np.ascontiguousarray(signals.reshape(n_bands, n_channels, n).swapaxes(1, 2))
         products = (x.reshape(n_bands, 1, n * n_channels) @ self._projected[:, : n * n_channels])[:, 0]
         gram = x.swapaxes(1, 2) @ x
-        powers = ((self.filters_ @ gram) * self.filters_).sum(axis=2)  # (n_bands, n_classes): a filter's output each
+        powers = ((self.filters_ @ gram) * self.filters_).sum(axis=2)  # (n_bands, n_classes): each filter's output
         if self.ensemble:
             powers = powers.sum(axis=1, keepdims=True)
-        sums = (self._summed * x.sum(axis=1)[:, None, :]).sum(axis=2)
-        r = self._correlation(products, sums, powers, n)
+        if self._about_grand_mean:
+            sums = (self._summed * x.sum(axis=1)[:, None, :]).sum(axis=2)
+            products = products - sums * self._template_sums[n - 1] / (n * n_classes)
+            powers = powers - sums * sums / (n * n_classes)
+        powers = powers * self._template_powers[n - 1]
+        varies = powers > 0.0
+        r = np.where(varies, products, 0.0) / np.sqrt(np.where(varies, powers, 1.0))
         if self.score == "squared":
             r = r * r
         elif self.score == "signed_squared":
             r = r * np.abs(r)
         scores: NDArray[np.float64] = self._weights @ r
         return scores
-
-    def _correlation(
-        self,
-        products: NDArray[np.float64],
-        sums: NDArray[np.float64],
-        powers: NDArray[np.float64],
-        n_samples: int,
-    ) -> NDArray[np.float64]:
-        """Return Pearson correlations with the templates, shape (n_bands, n_classes); 0 where a side does not vary."""
-        size = n_samples * (len(self.classes_) if self.ensemble else 1)
-        template_sums, template_powers = self._template_sums[n_samples - 1], self._template_powers[n_samples - 1]
-        variance = powers - sums * sums / size
-        template_variance = template_powers - template_sums * template_sums / size
-        varies = (variance > 1e-12 * powers) & (template_variance > 1e-12 * template_powers)
-        covariance = np.where(varies, products - sums * template_sums / size, 0.0)
-        return covariance / np.sqrt(np.where(varies, variance * template_variance, 1.0))

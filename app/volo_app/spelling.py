@@ -1,0 +1,94 @@
+"""Spelling with stimuli that another program presents: its LSL markers say when a trial starts."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+import numpy as np
+
+from volo_acquisition.clock import SessionClock
+from volo_acquisition.sources.base import Source
+from volo_acquisition.types import Chunk
+from volo_app.engine import Engine
+from volo_app.rows import RunRecorder
+from volo_app.session import Session
+from volo_decoders.fitted import FittedChain
+from volo_decoders.types import Decision
+from volo_paradigms.layout import BACKSPACE, Layout
+from volo_paradigms.text import TextBuffer
+
+__all__ = ["spell_with_presenter"]
+
+
+def spell_with_presenter(
+    session: Session,
+    name: str,
+    source: Source,
+    fitted: FittedChain,
+    *,
+    layout: Layout,
+    on_text: Callable[[str], None],
+    duration_s: float | None = None,
+    task: str = "ssvep",
+) -> Mapping[str, object]:
+    """Decode a live source until the presenter says ``run/stop``, the time is up, or the run is stopped.
+
+    Parameters
+    ----------
+    session : Session
+        Where the recording goes.
+    name : str
+        Of the decoder in the session's folder.
+    source : Source
+        Signal and markers; not opened yet, on the session clock.
+    fitted : FittedChain
+        Decodes.
+    layout : Layout
+        What each class writes.
+    on_text : callable
+        Told each character, or a backspace, as it is decided.
+    duration_s : float or None
+        Seconds of signal after which to end.
+    """
+    text = TextBuffer()
+
+    def take(decision: Decision) -> None:
+        nonlocal text
+        if decision.label is None or decision.label not in layout:
+            return
+        character = layout.character(decision.label)
+        text = text.delete() if character == BACKSPACE else text.type(character)
+        on_text(character)
+
+    def watch(chunk: Chunk) -> None:
+        if duration_s is not None and chunk.stop / fitted.contract.rate_hz >= duration_s:
+            engine.stop()
+
+    header = {"task": task, "decoder": name, "decoder_id": fitted.decoder_id, "simulated": "false"}
+    path = session.run_path(task, session.next_run(task))
+    with RunRecorder(path, header) as recorder:
+        engine = Engine(
+            source,
+            SessionClock(),
+            recorder=recorder,
+            chain=fitted,
+            on_decision=take,
+            on_chunk=watch,
+            until_run_stop=True,
+        )
+        result = engine.run()
+    latencies_ms = 1e3 * np.array(result.latencies_s)
+    return {
+        "text": text.text,
+        "n_predictions": result.n_predictions,
+        "n_decisions": result.n_decisions,
+        "decision_latency_ms": {
+            "p50": float(np.percentile(latencies_ms, 50)) if len(latencies_ms) else None,
+            "p99": float(np.percentile(latencies_ms, 99)) if len(latencies_ms) else None,
+        },
+        "events": len(result.events),
+        "sha256": result.sha256,
+        "session": str(session.folder),
+        "file": str(path),
+        "simulated": False,
+    }
