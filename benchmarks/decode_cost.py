@@ -77,11 +77,11 @@ class Timed:
 def make_session(n_samples: int, n_blocks: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
     """Return raw epochs, shape (n_blocks * 40, 9, n_samples), and class numbers; the head is the same for all seeds."""
     head, rng = np.random.default_rng(0), np.random.default_rng(seed)
-    mixing = np.eye(N_CHANNELS) + 0.3 * head.standard_normal((N_CHANNELS, N_CHANNELS))
-    topography = head.uniform(0.04, 0.16, N_CHANNELS)  # weak, so that not all labels are right
+    brain = 0.5 * head.standard_normal((N_CHANNELS, 4))  # four sources of background that all channels see
+    topography = head.uniform(0.1, 0.4, N_CHANNELS)  # weak, so that not all labels are right
     t = np.arange(1, n_samples + 1) / RATE_HZ
     y = np.tile(np.arange(N_CLASSES), n_blocks)
-    X = mixing @ rng.standard_normal((len(y), N_CHANNELS, n_samples))
+    X = brain @ rng.standard_normal((len(y), 4, n_samples)) + rng.standard_normal((len(y), N_CHANNELS, n_samples))
     for i, c in enumerate(y):
         phase = 2 * np.pi * FREQUENCIES_HZ[c] * t + c * np.pi / 2
         X[i] += np.outer(topography, sum(np.sin(h * phase) / h for h in range(1, 6)))

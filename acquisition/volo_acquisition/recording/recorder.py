@@ -101,7 +101,7 @@ class XdfRecorder:
         self._tracks: dict[str, _Track] = {}
         self._offsets: dict[str, float] = {}
         self._now: float | None = None
-        self._last_boundary: float | None = None
+        self._since_boundary: dict[str, float] = {}
         self._crc, self._crc_start = 0, 0
         self._failure: FileError | None = None
         self._result: Path | None = None
@@ -175,7 +175,7 @@ class XdfRecorder:
         self._take(track, chunk.times, chunk.samples)
         if track.is_due(self._max_chunk_s):
             self._flush(track)
-        self._advance(last)
+        self._advance(chunk.stream_id, last)
 
     def write_rows(self, stream_id: str, times: ArrayLike, rows: Sequence[str] | NDArray[Any]) -> None:
         """Write rows of a stream at once.
@@ -214,7 +214,7 @@ class XdfRecorder:
             _require_samples(track.info, values)
             self._take(track, stamps, values)
         self._flush(track)
-        self._advance(float(stamps[-1]) + self._offsets.get(stream_id, 0.0))
+        self._advance(stream_id, float(stamps[-1]) + self._offsets.get(stream_id, 0.0))
 
     def write_item(self, item: Item) -> None:
         """Write whatever a source yields; markers, events and corrections are in the file when this returns.
@@ -236,7 +236,7 @@ class XdfRecorder:
         self._note(name, time, text)
         if isinstance(item, Correction):
             self._offsets[item.stream_id] = item.offset_s
-        self._advance(time)
+        self._advance(name, time)
 
     def flush(self) -> None:
         """Write everything that waits.
@@ -294,22 +294,23 @@ class XdfRecorder:
                 self.close()
 
     def _create(self) -> DurableFile:
-        for path in (self.path, self.part):
-            if path.exists():
-                raise FileError(
-                    f"{path} exists already",
-                    reason=Reason.EXISTS,
-                    hint="choose another run number, or volo repair a leftover .part",
-                )
         try:
             self.path.parent.mkdir(parents=True, exist_ok=True)
-            return DurableFile(self.part)
+            if not self.path.exists():
+                return DurableFile(self.part)
+        except FileExistsError:  # the part; told below
+            pass
         except OSError as error:
             raise FileError(
                 f"{self.part} cannot be created: {error.strerror}",
                 reason=write_reason(error),
                 hint="choose a folder you may write to, with space left",
             ) from error
+        raise FileError(
+            f"{self.path if self.path.exists() else self.part} exists already",
+            reason=Reason.EXISTS,
+            hint="choose another run number, or volo repair a leftover .part",
+        )
 
     def _new_track(self, info: StreamInfo, desc: Mapping[str, Any]) -> tuple[_Track, bytes]:
         number = xdf.CHECKS_NUMBER + len(self._tracks)
@@ -361,18 +362,17 @@ class XdfRecorder:
         track.extent.extend(times)
         track.pending, track.pending_times, track.n_pending = [], [], 0
 
-    def _advance(self, now: float) -> None:
-        """Take note that the session has come to `now`: write what grew old, and a boundary once a second."""
+    def _advance(self, source: str, now: float) -> None:
+        """Take note that `source` has come to `now`: write what grew old, and a boundary once a second."""
         self._now = now
         for name, track in list(self._tracks.items()):
             if track.n_pending and abs(now - track.pending_times[0][0] - self._offsets.get(name, 0.0)) > STALE_S:
                 self._flush(track)
-        if self._last_boundary is None:
-            self._last_boundary = now
-        elif abs(now - self._last_boundary) >= BOUNDARY_S:
+        # each source by its own clock: before they are corrected, clocks may differ by hours
+        if abs(now - self._since_boundary.setdefault(source, now)) >= BOUNDARY_S:
             self._vouch()
             self._append(xdf.boundary())
-            self._last_boundary = now
+            self._since_boundary = {source: now}
 
     def _vouch(self) -> None:
         """Write everything that waits, and the checksum of all since the last one."""

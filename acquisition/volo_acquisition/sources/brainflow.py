@@ -31,6 +31,9 @@ _CHECK_EVERY_S = 1.0
 _DRIFT_S = 1e-3
 _JUMP_S = 1e-2
 _NOT_BOARDS = ("NO_BOARD",)
+#: Sessions open in this process. BrainFlow knows a session by its board and parameters alone: a second one would be
+#: refused, and its failure would end the first.
+_SESSIONS: set[tuple[int, str]] = set()
 
 _HINTS = {
     "UNABLE_TO_OPEN_PORT_ERROR": "check serial_port, the cable and the dongle, and that no other program has it open",
@@ -111,6 +114,7 @@ class BrainFlowSource:
         self._settings = settings
         self._clock = clock
         self._shim: Any = None
+        self._session: tuple[int, str] | None = None
         self._playback = False
         self._rows_left = 0
 
@@ -133,7 +137,9 @@ class BrainFlowSource:
             if self._playback:
                 self._rows_left = self._complete_rows(Path(settings.file), self._layout.n_rows)
             self._buffer = max(45_000, int(60 * self._layout.info.rate_hz))
-            self._shim = BoardShim(board.value, self._parameters(board, master))
+            parameters = self._parameters(board, master)
+            self._claim(board, parameters)
+            self._shim = BoardShim(board.value, parameters)
             self._shim.prepare_session()
             self._shim.start_stream(self._buffer)
         except BrainFlowError as error:
@@ -176,6 +182,9 @@ class BrainFlowSource:
     def close(self) -> None:
         """Stop the board; a driver that hangs is left behind after 3 s."""
         shim, self._shim = self._shim, None
+        session, self._session = self._session, None
+        if session is not None:
+            _SESSIONS.discard(session)
         if shim is not None:
             stopper = Thread(target=_release, args=(shim,), name="volo-source-close", daemon=True)
             stopper.start()
@@ -209,6 +218,18 @@ class BrainFlowSource:
         if board is not master:
             parameters.master_board = master.value
         return parameters
+
+    def _claim(self, board: Any, parameters: Any) -> None:
+        """Take note of the session; DeviceError if it is open already."""
+        session = (int(board.value), str(parameters.to_json()))
+        if session in _SESSIONS:
+            raise DeviceError(
+                f"BrainFlow board {board.name} is in use by another source of this program",
+                reason=Reason.DRIVER,
+                hint="close that source, or give this one another port or address",
+            )
+        _SESSIONS.add(session)
+        self._session = session
 
     @staticmethod
     def _complete_rows(path: Path, n_rows: int) -> int:

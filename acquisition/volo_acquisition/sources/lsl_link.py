@@ -112,7 +112,7 @@ class LslLink:
         Raises
         ------
         LslLostError
-            If the outlet is gone and everything received was handed out.
+            If the outlet is gone. What liblsl had received but not handed out by then is lost with it.
         """
         if self._rows is None or self._inlet is None:
             raise LslLostError

@@ -6,9 +6,11 @@ Not a converter of any FIF there is: continuous recordings only, and the events 
 from __future__ import annotations
 
 import gzip
+import struct
 import zlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from io import BufferedReader
 from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
 
@@ -32,6 +34,10 @@ _KINDS = {
 _UNITS = {107: "V", 112: "T", 201: "T/m"}
 #: Kind of the first tag of every FIF file: the file's id.
 _FIRST_TAG = b"\x00\x00\x00\x64"
+#: A tag's head: kind, type, size of its data, where the next one is (0: right behind, -1: there is none).
+_TAG = struct.Struct(">iiii")
+#: Kinds a whole file may end with: the end of a block, and no operation.
+_CLOSING_TAGS = frozenset({105, 108})
 _CHUNK_S = 1.0
 _T = TypeVar("_T")
 
@@ -177,10 +183,31 @@ def _must_be_fif(path: Path) -> None:
     try:
         with opener(path, "rb") as file:
             start = file.read(len(_FIRST_TAG))
+            whole = _is_whole(file)
     except (EOFError, zlib.error, gzip.BadGzipFile) as error:
         raise _unreadable(path, error) from error
     if start != _FIRST_TAG:
         raise _unreadable(path, ValueError("it does not start as a FIF file does"))
+    if not whole:
+        raise _unreadable(path, ValueError("it is cut off"))
+
+
+def _is_whole(file: gzip.GzipFile | BufferedReader) -> bool:
+    """Follow the tags: a file cut between two buffers reads well, but has no closing tag."""
+    position, kind, following = 0, 0, 0
+    while following >= 0:
+        file.seek(position)
+        head = file.read(_TAG.size)
+        if not head:
+            break
+        if len(head) < _TAG.size:
+            return False
+        kind, _, size, following = _TAG.unpack(head)
+        step = following if following > 0 else position + _TAG.size + size
+        if step <= position:
+            break  # a pointer back, as no writer known makes it: the parser shall judge
+        position = step
+    return following < 0 or kind in _CLOSING_TAGS
 
 
 def _unreadable(path: Path, error: Exception) -> FileError:

@@ -18,6 +18,8 @@ __all__ = ["COUNTER_MODULUS", "ChunkOutlet", "LslOutput", "LslOutputSettings", "
 
 #: Where the counter of our streams wraps: float32 holds whole numbers exactly up to here.
 COUNTER_MODULUS = 2**24
+#: liblsl sends from a thread of its own and drops what is left when an outlet is destroyed; real seconds.
+_LINGER_S = 0.1
 _SMALL_MODULUS = {"int8": 2**7, "int16": 2**15}
 
 
@@ -48,7 +50,9 @@ class _Outlet:
         return bool(self._required().wait_for_consumers(timeout_s))
 
     def close(self) -> None:
-        """Take the stream off the network; twice is harmless."""
+        """Take the stream off the network; twice is harmless. If somebody listens, what was sent last gets out first."""
+        if self._outlet is not None and self._outlet.have_consumers():
+            SessionClock().sleep(_LINGER_S)
         self._outlet = None  # its destructor does it
 
     def __enter__(self) -> Any:

@@ -1,1 +1,5 @@
-"""Decoders of steady-state visual evoked potentials."""
+"""Decoders of steady-state visual evoked potentials.
+
+`fbcca`: without calibration, any window length. `trca`: with calibration, locked to the stimulus phase. `filterbank`:
+sub-bands for both; `references`: what FBCCA compares with; `spatial`: the filters ETRCA finds; `scored`: what they share.
+"""
