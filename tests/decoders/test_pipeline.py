@@ -63,10 +63,10 @@ class Sums:
 class Mixing:
     """A stage that multiplies matrices: its bits depend on how many samples it gets at once."""
 
-    chunk_exact = False
+    mergeable = False
     settle_s = 0.0
 
-    def reset(self, info: StreamInfo) -> StreamInfo:
+    def reset(self, info: StreamInfo, hop_samples: int = 0) -> StreamInfo:
         return info
 
     def push(self, chunk: Chunk) -> Chunk:
@@ -109,7 +109,7 @@ def test_any_chunking_gives_the_same_bits(size: int) -> None:
 
 
 @pytest.mark.parametrize("size", [1, 7, 25, 256])
-def test_stages_that_are_not_chunk_exact_get_fixed_blocks_and_so_the_same_bits(size: int) -> None:
+def test_stages_that_are_not_mergeable_get_fixed_blocks_and_so_the_same_bits(size: int) -> None:
     results = []
     for edges in ([0, N], [*range(0, N, size), N]):
         made = pipeline(mixing=True)

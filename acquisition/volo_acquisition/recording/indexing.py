@@ -11,10 +11,13 @@ from numpy.typing import NDArray
 
 from volo_acquisition.types import Correction
 
-__all__ = ["IndexMap", "correct", "corrections_from_offsets", "is_reset"]
+__all__ = ["MAX_INDEX", "IndexMap", "correct", "corrections_from_offsets", "is_reset"]
 
 #: Clock offsets that differ by more than this from one to the next mean that a clock was reset, seconds.
 RESET_S = 1.0
+
+#: No recording holds as many samples.
+MAX_INDEX = 1 << 60
 
 
 class IndexMap:
@@ -30,7 +33,15 @@ class IndexMap:
         self._arrays: tuple[NDArray[np.int64], ...] | None = None
 
     def jump(self, row: int, index: int) -> None:
-        """Take note that the sample the writer counted as its `row`-th has the absolute `index`."""
+        """Take note that the sample the writer counted as its `row`-th has the absolute `index`.
+
+        Raises
+        ------
+        ValueError
+            If either is no possible count.
+        """
+        if not (0 <= row < MAX_INDEX and 0 <= index < MAX_INDEX):
+            raise ValueError(f"got row {row} and index {index}, expected 0 to {MAX_INDEX}")
         self._arrays = None
         at = bisect_right(self._rows, row)
         if self._rows[at - 1] == row:
@@ -108,7 +119,8 @@ def correct(
     if not starts:
         return times
     at = np.searchsorted(starts, index, "right")
-    return times + np.concatenate(([0.0], offsets))[at]
+    with np.errstate(invalid="ignore"):  # stamps that are no numbers stay that
+        return times + np.concatenate(([0.0], offsets))[at]
 
 
 def is_reset(offsets: Sequence[tuple[float, float]], k: int) -> bool:

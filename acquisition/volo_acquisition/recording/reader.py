@@ -227,7 +227,7 @@ class Recording:
 def _between(index: NDArray[np.int64], start: int, stop: int) -> NDArray[np.bool_] | slice:
     """Select the samples with absolute indices from `start` to `stop`."""
     a, b = np.searchsorted(index, (start, stop))
-    if np.array_equal(index[a:b], np.arange(start, stop)):
+    if b - a == stop - start and np.array_equal(index[a:b], np.arange(start, stop)):
         return slice(int(a), int(b))
     selected: NDArray[np.bool_] = (index >= start) & (index < stop)
     return selected

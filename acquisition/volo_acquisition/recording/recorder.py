@@ -294,20 +294,21 @@ class XdfRecorder:
                 self.close()
 
     def _create(self) -> DurableFile:
+        existing = self.path
         try:
             self.path.parent.mkdir(parents=True, exist_ok=True)
             if not self.path.exists():
+                existing = self.part
                 return DurableFile(self.part)
-        except FileExistsError:  # the part; told below
-            pass
         except OSError as error:
-            raise FileError(
-                f"{self.part} cannot be created: {error.strerror}",
-                reason=write_reason(error),
-                hint="choose a folder you may write to, with space left",
-            ) from error
+            if not (isinstance(error, FileExistsError) and existing is self.part):
+                raise FileError(
+                    f"{self.part} cannot be created: {error.strerror}",
+                    reason=write_reason(error),
+                    hint="choose a folder you may write to, with space left",
+                ) from error
         raise FileError(
-            f"{self.path if self.path.exists() else self.part} exists already",
+            f"{existing} exists already",
             reason=Reason.EXISTS,
             hint="choose another run number, or volo repair a leftover .part",
         )

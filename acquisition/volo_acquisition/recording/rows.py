@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
+from volo_acquisition.recording.indexing import MAX_INDEX
 from volo_acquisition.recording.xdf import CORRECTIONS, EVENTS, MARKERS
 from volo_acquisition.types import Correction, Event, EventKind, Marker
 
@@ -61,7 +62,7 @@ def event_from(time: float, text: str) -> Event:
     try:
         kind, stream = EventKind(data["kind"]), str(data["stream"])
         return Event(kind, stream, int(data["index"]), time, int(data["n"]), str(data["detail"]))
-    except (KeyError, TypeError) as error:
+    except (KeyError, TypeError, OverflowError) as error:
         raise ValueError(f"an event lacks {error}") from error
 
 
@@ -75,9 +76,12 @@ def correction_from(time: float, text: str) -> Correction:
     """
     data = parse_object(text)
     try:
-        return Correction(str(data["stream"]), int(data["index"]), float(data["offset_s"]), time)
-    except (KeyError, TypeError) as error:
+        correction = Correction(str(data["stream"]), int(data["index"]), float(data["offset_s"]), time)
+    except (KeyError, TypeError, OverflowError) as error:
         raise ValueError(f"a correction lacks {error}") from error
+    if not 0 <= correction.index < MAX_INDEX:
+        raise ValueError(f"a correction from index {correction.index} on")
+    return correction
 
 
 def check_row(start: int, stop: int, crc: int, rows: dict[str, list[int]]) -> str:

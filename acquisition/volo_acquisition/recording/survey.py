@@ -12,7 +12,7 @@ from pathlib import Path
 
 from volo_acquisition.errors import FileError, Reason
 from volo_acquisition.recording import xdf
-from volo_acquisition.recording.indexing import IndexMap
+from volo_acquisition.recording.indexing import MAX_INDEX, IndexMap
 from volo_acquisition.recording.rows import check_row, correction_from, event_from, marker_from, parse_object
 from volo_acquisition.recording.walk import (
     Boundary,
@@ -158,7 +158,7 @@ class Survey:
             if self.own and name.startswith(xdf.PREFIX):
                 try:
                     self._take_own_row(name, time, row[0])
-                except (ValueError, KeyError, TypeError, AttributeError) as error:
+                except (ValueError, KeyError, TypeError, OverflowError) as error:
                     self.changed.append(f"a row of {name} makes no sense: {error}")
 
     def _take_own_row(self, name: str, time: float, text: str) -> None:
@@ -195,9 +195,11 @@ class Survey:
             data = parse_object(texts[0])
             start, stop, crc = int(data["start"]), int(data["stop"]), int(data["crc32"])
             rows = {str(name): (int(row), int(index)) for name, (row, index) in data["rows"].items()}
+            if any(not 0 <= n < MAX_INDEX for pair in rows.values() for n in pair):
+                raise ValueError("a count that cannot be")
             again = check_row(start, stop, crc, {name: list(pair) for name, pair in rows.items()})
             spelled = xdf.samples(piece.number, 1, xdf.string_records(piece.times, [again]))
-        except (ValueError, KeyError, TypeError, AttributeError, IndexError) as error:
+        except (ValueError, KeyError, TypeError, AttributeError, IndexError, OverflowError) as error:
             self.changed.append(f"bytes {piece.offset} to {piece.stop}: a row of checksums makes no sense: {error}")
         else:
             if self._damaged_since_check:
@@ -258,7 +260,7 @@ def survey(path: Path, on_piece: Callable[[Survey, Piece], None] | None = None) 
         reason = Reason.NOT_FOUND if isinstance(error, FileNotFoundError) else Reason.INVALID
         raise FileError(f"{path} cannot be read: {error.strerror}", reason=reason, hint="check the name") from error
     if not result.header and not result.heads:
-        if result.damages or size < len(xdf.MAGIC):
+        if result.damages or size <= len(xdf.MAGIC):
             what, hint = "has no complete header", "volo repair cannot help here: the file ends before any data"
         else:
             what, hint = "is not an XDF file", "volo repair is for recordings, which begin with 'XDF:'"

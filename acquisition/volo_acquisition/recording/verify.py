@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
 from volo_acquisition.recording import xdf
 from volo_acquisition.recording.indexing import correct
@@ -69,8 +70,8 @@ def verify(path: Path) -> VerifyReport:
     spans: dict[int, tuple[float, float]] = {}
 
     def note_span(_: Survey, piece: Piece) -> None:
-        if isinstance(piece, Samples) and len(piece.times):
-            _widen(spans, piece.number, float(np.min(piece.times)), float(np.max(piece.times)))
+        if isinstance(piece, Samples):
+            _widen(spans, piece.number, piece.times)
 
     view = survey(path, note_span)
     if view.corrections:
@@ -93,9 +94,12 @@ def verify(path: Path) -> VerifyReport:
     )
 
 
-def _widen(spans: dict[int, tuple[float, float]], number: int, low: float, high: float) -> None:
-    a, b = spans.get(number, (low, high))
-    spans[number] = min(a, low), max(b, high)
+def _widen(spans: dict[int, tuple[float, float]], number: int, times: NDArray[np.float64]) -> None:
+    finite = times[np.isfinite(times)]
+    if len(finite):
+        low, high = float(finite.min()), float(finite.max())
+        a, b = spans.get(number, (low, high))
+        spans[number] = min(a, low), max(b, high)
 
 
 def _corrected_spans(view: Survey) -> dict[int, tuple[float, float]]:
@@ -107,13 +111,13 @@ def _corrected_spans(view: Survey) -> dict[int, tuple[float, float]]:
     counts: dict[int, int] = {}
 
     def note_span(_: Survey, piece: Piece) -> None:
-        if not isinstance(piece, Samples) or not len(piece.times):
+        if not isinstance(piece, Samples):
             return
         start = counts.get(piece.number, 0)
         counts[piece.number] = stop = start + len(piece.times)
         index = view.index[piece.number].indices(start, stop)
         times = correct(index, piece.times, corrections.get(view.names[piece.number], []))
-        _widen(spans, piece.number, float(np.min(times)), float(np.max(times)))
+        _widen(spans, piece.number, times)
 
     survey(view.path, note_span)
     return spans
@@ -125,8 +129,7 @@ def _foreign_spans(view: Survey) -> dict[int, tuple[float, float]]:
     spans: dict[int, tuple[float, float]] = {}
     for number in view.numbers(signals=True):
         times = recording.streams[view.names[number]].session_times(recording.corrections)
-        if len(times):
-            _widen(spans, number, float(np.min(times)), float(np.max(times)))
+        _widen(spans, number, times)
     return spans
 
 

@@ -217,7 +217,7 @@ class _Walker:
             if content != BOUNDARY_UUID:
                 raise ValueError("a boundary that is none")
             return Boundary(offset, stop, raw)
-        if tag not in list(Tag):
+        if not Tag.FILE_HEADER <= tag <= Tag.STREAM_FOOTER:
             if self._own:
                 raise ValueError(f"a chunk of kind {tag}, expected 1 to {len(Tag)}")
             return Boundary(offset, stop, raw)

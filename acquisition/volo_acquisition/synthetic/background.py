@@ -19,7 +19,9 @@ __all__ = ["BLOCK_SAMPLES", "Alpha", "Artefacts", "Background", "PinkNoise", "ra
 
 BLOCK_SAMPLES = 64
 #: Corners of the first-order filters whose sum falls like 1/f.
-CORNERS_HZ = tuple(0.25 * 2.0**k for k in range(9))
+CORNERS_HZ = tuple(0.125 * 2.0**k for k in range(10))
+#: Where that sum follows the power law; below it is flat.
+POWER_LAW_HZ = (0.25, 64.0)
 #: Standard deviation of the mains phase's random walk, rad per square root of a second.
 LINE_PHASE_WALK_RAD = 0.05
 _TEMPLES = ((-0.8, 0.0), (0.8, 0.0))
@@ -46,11 +48,28 @@ def random_numbers(seed: int, purpose: int, number: int) -> np.random.Generator:
     return np.random.Generator(np.random.Philox(key=seed, counter=counter))
 
 
+def _variances(corners: Array, poles: Array, exponent: float, rate_hz: float) -> Array:
+    """Return variances (sum 1) of first-order autoregressions whose spectra add up to frequency ** -exponent.
+
+    Multiplicative updates (Richardson 1972, DOI 10.1364/JOSA.62.000055; Lucy 1974, DOI 10.1086/111605) keep them
+    positive; the power law is fitted on a logarithmic grid, relative to itself.
+    """
+    low, high = POWER_LAW_HZ
+    f = np.geomspace(low, min(high, 0.45 * rate_hz), 60)
+    spectra = (1.0 - poles**2) / (1.0 - 2.0 * poles * np.cos(2.0 * np.pi * f / rate_hz)[:, None] + poles**2)
+    relative = spectra * f[:, None] ** exponent
+    variances = corners ** (1.0 - exponent)
+    for _ in range(300):
+        variances = variances * (relative.T @ (1.0 / (relative @ variances))) / relative.sum(axis=0)
+    out: Array = variances / variances.sum()
+    return out
+
+
 class PinkNoise:
     """Noise whose power falls with frequency to the power of minus `exponent`, 0.25 to 64 Hz.
 
-    A sum of independent first-order autoregressions, one an octave: each has a Lorentzian spectrum, and with variances
-    proportional to corner ** (1 - exponent) their sum follows the power law within a fraction of a decibel.
+    A sum of independent first-order autoregressions, one an octave, whose variances are fitted so that the sum of
+    their spectra follows the power law.
 
     Parameters
     ----------
@@ -65,8 +84,7 @@ class PinkNoise:
     def __init__(self, exponent: float, rate_hz: float, n_channels: int) -> None:
         corners = np.array([corner for corner in CORNERS_HZ if corner < rate_hz / 2.0])
         poles = np.exp(-2.0 * np.pi * corners / rate_hz)
-        power = corners ** (1.0 - exponent)
-        self._sd = np.sqrt(power / power.sum())
+        self._sd = np.sqrt(_variances(corners, poles, exponent, rate_hz))
         self._shape = (len(poles), BLOCK_SAMPLES, n_channels)
         lag = np.arange(BLOCK_SAMPLES)[:, None] - np.arange(BLOCK_SAMPLES)[None, :]
         drive = self._sd * np.sqrt(1.0 - poles**2)

@@ -50,7 +50,7 @@ class _Outlet:
         return bool(self._required().wait_for_consumers(timeout_s))
 
     def close(self) -> None:
-        """Take the stream off the network; twice is harmless. If somebody listens, what was sent last gets out first."""
+        """Let what was sent last get out, and take the stream off the network; twice is harmless."""
         if self._outlet is not None and self._outlet.have_consumers():
             SessionClock().sleep(_LINGER_S)
         self._outlet = None  # its destructor does it

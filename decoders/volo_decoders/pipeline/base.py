@@ -18,15 +18,17 @@ class Stage(Protocol):
 
     Attributes
     ----------
-    chunk_exact : bool
-        True if any chunking gives the same *bits* (filters, element-wise arithmetic); False if only the same values up
-        to rounding (matrix products). The pipeline cuts at fixed sample indices for the latter.
+    mergeable : bool
+        True if whole hops pushed at once give the same *bits* as one after the other; the pipeline then saves calls.
+        Where it is False (say, matrix products over whatever comes), the pipeline pushes hop by hop.
     """
 
-    chunk_exact: bool
+    mergeable: bool
 
-    def reset(self, info: StreamInfo) -> StreamInfo:
+    def reset(self, info: StreamInfo, hop_samples: int = 0) -> StreamInfo:
         """Forget everything, take the stream's description, and return that of the output.
+
+        With `hop_samples` above 0 the caller promises that chunks end at multiples of it.
 
         Raises
         ------

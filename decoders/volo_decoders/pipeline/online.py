@@ -72,9 +72,9 @@ class OnlinePipeline:
                 hint="choose a stream that is sampled regularly",
             )
         self._info = info
-        hop = max(1, round(self._hop_s * info.rate_hz))
-        exact = all(stage.chunk_exact for stage in self._stages)
-        self._blocker = Blocker(hop, round(self._hold_s * info.rate_hz), merge=exact)
+        self._hop = hop = max(1, round(self._hop_s * info.rate_hz))
+        merge = all(stage.mergeable for stage in self._stages)
+        self._blocker = Blocker(hop, round(self._hold_s * info.rate_hz), merge=merge)
         processed = self._reset_stages()
         self._unsettled = 0
         self._windower.reset(processed.rate_hz, processed.n_channels)
@@ -86,7 +86,7 @@ class OnlinePipeline:
             raise ValueError("OnlinePipeline: push called before reset")
         info = self._info
         for stage in self._stages:
-            info = stage.reset(info)
+            info = stage.reset(info, self._hop)
         return info
 
     @property

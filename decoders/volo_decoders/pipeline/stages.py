@@ -12,6 +12,7 @@ from scipy import signal
 
 from volo_acquisition.errors import DecoderError, Reason
 from volo_acquisition.types import Channel, ChannelKind, Chunk, StreamInfo
+from volo_decoders.pipeline.sosbank import SosBank
 from volo_decoders.ssvep.filterbank import design_bank
 
 __all__ = ["CommonAverage", "FilterBank", "Select", "SosFilter"]
@@ -35,7 +36,7 @@ class Select:
         Names, in the order wanted; None takes all brain channels.
     """
 
-    chunk_exact = True
+    mergeable = True
 
     def __init__(self, channels: Sequence[str] | None = None) -> None:
         self.channels = channels
@@ -48,7 +49,7 @@ class Select:
         """Nothing to settle."""
         return 0.0
 
-    def reset(self, info: StreamInfo) -> StreamInfo:
+    def reset(self, info: StreamInfo, hop_samples: int = 0) -> StreamInfo:
         """Find the channels; DecoderError WRONG_CHANNELS names those that are missing."""
         names = info.channel_names
         if self.channels is None:
@@ -96,30 +97,6 @@ class Select:
         return Chunk(chunk.stream_id, chunk.index, samples, chunk.times, valid)
 
 
-class _Sos:
-    """One causal filter of second-order sections with its state, started in steady state at the first sample."""
-
-    def __init__(self, sos: NDArray[np.float64]) -> None:
-        self._sos = sos
-        self._start = signal.sosfilt_zi(sos)[:, :, None]
-        self._state: NDArray[np.float64] | None = None
-
-    def filter(self, samples: NDArray[np.float64]) -> NDArray[np.float64]:
-        if not len(samples):
-            return samples
-        if self._state is None:
-            self._state = self._start * samples[0]
-        out, self._state = signal.sosfilt(self._sos, samples, axis=0, zi=self._state)
-        return np.asarray(out)
-
-    @property
-    def settle_samples(self) -> float:
-        """Samples until the slowest mode has decayed to a thousandth."""
-        _, poles, _ = signal.sos2zpk(self._sos)
-        radius = float(np.max(np.abs(poles)))
-        return float(np.log(1e-3) / np.log(radius)) if 0.0 < radius < 1.0 else 0.0
-
-
 class SosFilter:
     """A causal Butterworth filter in second-order sections, computed in double precision.
 
@@ -133,7 +110,7 @@ class SosFilter:
         Order of the prototype.
     """
 
-    chunk_exact = True
+    mergeable = True
 
     def __init__(self, kind: FilterKind, cutoff_hz: Sequence[float], order: int = 2) -> None:
         n_wanted = {"highpass": 1, "lowpass": 1, "bandpass": 2, "bandstop": 2}.get(kind)
@@ -144,7 +121,7 @@ class SosFilter:
         self.kind = kind
         self.cutoff_hz = cutoff_hz
         self.order = order
-        self._filter: _Sos | None = None
+        self._filter: SosBank | None = None
         self._rate_hz = 0.0
 
     @property
@@ -152,33 +129,33 @@ class SosFilter:
         """Time for the slowest mode to decay to a thousandth."""
         return self._filter.settle_samples / self._rate_hz if self._filter else 0.0
 
-    def reset(self, info: StreamInfo) -> StreamInfo:
+    def reset(self, info: StreamInfo, hop_samples: int = 0) -> StreamInfo:
         """Design for the stream's rate; DecoderError WRONG_RATE if an edge is not below half of it."""
         _check_edges(info, max(self.cutoff_hz))
         edges = self.cutoff_hz[0] if len(self.cutoff_hz) == 1 else list(self.cutoff_hz)
         sos = signal.butter(self.order, edges, self.kind, fs=info.rate_hz, output="sos")
-        self._filter, self._rate_hz = _Sos(sos), info.rate_hz
+        self._filter, self._rate_hz = SosBank([sos], hop_samples), info.rate_hz
         return info
 
     def push(self, chunk: Chunk) -> Chunk:
         """Return the filtered samples, float32."""
         if self._filter is None:
             raise ValueError("SosFilter.push: called before reset")
-        out = self._filter.filter(chunk.samples.astype(np.float64)).astype(np.float32)
+        out = self._filter.filter(chunk.samples.astype(np.float64), chunk.index)[0].astype(np.float32)
         return Chunk(chunk.stream_id, chunk.index, out, chunk.times, chunk.valid)
 
 
 class CommonAverage:
     """Subtract the mean over channels from each sample."""
 
-    chunk_exact = True
+    mergeable = True
 
     @property
     def settle_s(self) -> float:
         """Nothing to settle."""
         return 0.0
 
-    def reset(self, info: StreamInfo) -> StreamInfo:
+    def reset(self, info: StreamInfo, hop_samples: int = 0) -> StreamInfo:
         """Return the description unchanged."""
         return info
 
@@ -207,7 +184,7 @@ class FilterBank:
         descendants filter training data like this. For comparison only.
     """
 
-    chunk_exact = True
+    mergeable = True
 
     def __init__(
         self,
@@ -222,44 +199,39 @@ class FilterBank:
         self.order = order
         self.ripple_db = ripple_db
         self.cascaded = cascaded
-        self._filters: list[_Sos] = []
+        self._banks: list[SosBank] = []
         self._rate_hz = 0.0
 
     @property
     def settle_s(self) -> float:
         """Time for the slowest mode of all bands to decay to a thousandth."""
-        slowest = max((f.settle_samples for f in self._filters), default=0.0)
-        return slowest / self._rate_hz if self._filters else 0.0
+        slowest = max((bank.settle_samples for bank in self._banks), default=0.0)
+        return slowest / self._rate_hz if self._banks else 0.0
 
-    def reset(self, info: StreamInfo) -> StreamInfo:
+    def reset(self, info: StreamInfo, hop_samples: int = 0) -> StreamInfo:
         """Design for the stream's rate; DecoderError WRONG_RATE if an edge is not below half of it."""
         _check_edges(info, max(band[1] for band in self.pass_bands_hz))
         self._rate_hz = info.rate_hz
-        self._filters = [
-            _Sos(sos)
-            for sos in design_bank(
-                info.rate_hz, [(low, high) for low, high in self.pass_bands_hz], self.order, self.ripple_db
-            )
-        ]
+        bands = [(low, high) for low, high in self.pass_bands_hz]
+        filters = design_bank(info.rate_hz, bands, self.order, self.ripple_db)
+        groups = [[sos] for sos in filters] if self.cascaded else [filters]
+        self._banks = [SosBank(group, hop_samples) for group in groups]
         channels = tuple(
-            Channel(f"b{k}:{c.name}", c.kind, c.unit, c.position)
-            for k in range(len(self._filters))
-            for c in info.channels
+            Channel(f"b{k}:{c.name}", c.kind, c.unit, c.position) for k in range(len(filters)) for c in info.channels
         )
         return replace(info, channels=channels, dtype="float32")
 
     def push(self, chunk: Chunk) -> Chunk:
         """Return ``(n_samples, n_bands * n_channels)``, float32, band after band."""
-        if not self._filters:
+        if not self._banks:
             raise ValueError("FilterBank.push: called before reset")
         x = chunk.samples.astype(np.float64)
-        n, c = x.shape
-        out = np.empty((n, c * len(self._filters)), np.float32)
-        for k, one in enumerate(self._filters):
-            y = one.filter(x)
-            out[:, k * c : (k + 1) * c] = y
+        bands: list[NDArray[np.float64]] = []
+        for bank in self._banks:
+            bands += list(bank.filter(x, chunk.index))
             if self.cascaded:
-                x = y
+                x = bands[-1]
+        out = np.concatenate(bands, axis=1).astype(np.float32)
         return Chunk(chunk.stream_id, chunk.index, out, chunk.times, chunk.valid)
 
 
