@@ -7,7 +7,8 @@ no device but through a source.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from contextlib import suppress
+from functools import partial
 
 import numpy as np
 
@@ -15,13 +16,15 @@ from volo_acquisition.clock import Clock, SessionClock
 from volo_acquisition.errors import DeviceError, Reason
 from volo_acquisition.sources.base import Source
 from volo_acquisition.types import Chunk, Event, EventKind, Item, Marker, StreamInfo
+from volo_app.console import OutputClosed
 from volo_app.outputs.base import Output
 from volo_app.rows import RunRecorder
+from volo_app.run_result import EngineStatus, RunResult
+from volo_app.showing import OPERATOR_STOP, Screen, Showing
 from volo_decoders.fitted import FittedChain
 from volo_decoders.pipeline.decoding import Decoding
 from volo_decoders.types import Decision, Prediction
 from volo_paradigms.grammar import RUN_STOP
-from volo_paradigms.screen import VirtualScreen
 from volo_paradigms.types import Command, Paradigm, Scene, Step
 
 __all__ = ["Engine", "EngineStatus", "RunResult"]
@@ -30,61 +33,6 @@ __all__ = ["Engine", "EngineStatus", "RunResult"]
 MAX_LAG_S = 0.5
 #: A live source that is silent this long is given up, seconds.
 SILENCE_S = 5.0
-
-
-@dataclass(frozen=True, slots=True)
-class EngineStatus:
-    """What the engine shows the outside: one frozen value.
-
-    Attributes
-    ----------
-    phase : str
-        ``"ready"``, ``"running"`` or ``"ended"``.
-    reason : str
-        Why it ended, or empty.
-    samples : int
-        Samples taken from the decoded stream.
-    gaps, skipped : int
-        Gap events, and windows left out because they came too late.
-    """
-
-    phase: str
-    reason: str
-    samples: int
-    gaps: int
-    skipped: int
-
-
-@dataclass(slots=True)
-class RunResult:
-    """What happened in a run.
-
-    Attributes
-    ----------
-    sha256 : str
-        Fingerprint of predictions and decisions; empty without a decoder.
-    n_predictions, n_decisions : int
-        How many.
-    samples : dict of str to int
-        Samples a stream.
-    markers : list of Marker
-        All, in the order they came.
-    decisions : list of Decision
-        All.
-    events : list of Event
-        All.
-    latencies_s : list of float
-        From the push of the deciding sample to the decision, one a decision.
-    """
-
-    sha256: str = ""
-    n_predictions: int = 0
-    n_decisions: int = 0
-    samples: dict[str, int] = field(default_factory=dict)
-    markers: list[Marker] = field(default_factory=list)
-    decisions: list[Decision] = field(default_factory=list)
-    events: list[Event] = field(default_factory=list)
-    latencies_s: list[float] = field(default_factory=list)
 
 
 class Engine:
@@ -102,10 +50,12 @@ class Engine:
         Decodes the first signal stream.
     paradigm : Paradigm or None
         Acts on decisions; without one the run ends with the source.
-    screen : VirtualScreen or None
-        Puts scenes on and stamps them; needed with a paradigm.
+    screen : Screen or None
+        Puts scenes on and stamps them, at once (`volo_paradigms.screen.VirtualScreen`) or later
+        (`volo_app.showing.LiveScreen`); needed with a paradigm.
     outputs : sequence of Output
-        Get the commands.
+        Get the commands. One that fails is told to go neutral, noted with an ``output/failed`` marker and left out
+        from then on; the run goes on.
     hear : callable or None
         Told each marker of this run; may answer with markers (the simulated participant).
     on_decision, on_chunk : callable or None
@@ -129,7 +79,7 @@ class Engine:
         recorder: RunRecorder | None = None,
         chain: FittedChain | None = None,
         paradigm: Paradigm | None = None,
-        screen: VirtualScreen | None = None,
+        screen: Screen | None = None,
         outputs: Sequence[Output] = (),
         hear: Callable[[Marker], list[Marker]] | None = None,
         on_decision: Callable[[Decision], None] | None = None,
@@ -146,7 +96,7 @@ class Engine:
         self._recorder = recorder
         self._chain = chain
         self._paradigm = paradigm
-        self._screen = screen
+        self._showing = Showing(screen) if screen is not None else None
         self._outputs = list(outputs)
         self._hear = hear
         self._on_decision = on_decision
@@ -160,6 +110,7 @@ class Engine:
         self._decoding: Decoding | None = None
         self._result = RunResult()
         self._phase, self._reason = "ready", ""
+        self._stopped_by = "stopped"
         self._stopping = False
         self._ending = False
 
@@ -167,12 +118,16 @@ class Engine:
     def status(self) -> EngineStatus:
         """The state of the run, as one frozen value; may be read from any thread."""
         kinds = [event.kind for event in self._result.events]
+        showing = self._showing
         return EngineStatus(
             self._phase,
             self._reason,
             sum(self._result.samples.values()),
             kinds.count(EventKind.GAP),
             kinds.count(EventKind.SKIP),
+            0 if showing is None else showing.frames,
+            0 if showing is None else showing.late_frames,
+            0 if showing is None else showing.missed_frames,
         )
 
     def stop(self) -> None:
@@ -185,7 +140,7 @@ class Engine:
         Raises
         ------
         DeviceError
-            If the source fails or falls silent.
+            If the source fails or falls silent, or the screen is gone or shows nothing.
         DecoderError
             If the stream does not fit the decoder.
         """
@@ -194,21 +149,29 @@ class Engine:
             self._begin(infos)
             self._phase = "running"
             self._loop()
-            self._reason = "stopped" if self._stopping else "finished"
+            self._reason = self._stopped_by if self._stopping else "finished"
         except Exception as error:
             self._reason = str(error)
             raise
         finally:
             self._phase = "ended"
-            for output in self._outputs:
-                output.neutral()
-            self._source.close()
+            try:
+                self._go_neutral()
+            finally:
+                self._source.close()
         if self._decoding is not None:
             fingerprint = self._decoding.fingerprint
             self._result.sha256 = fingerprint.hexdigest()
             self._result.n_predictions = fingerprint.n_predictions
             self._result.n_decisions = fingerprint.n_decisions
         return self._result
+
+    def _go_neutral(self) -> None:
+        """Take the stimuli off the screen and every output to its safe state."""
+        if self._showing is not None:
+            self._showing.blank()
+        for output in list(self._outputs):
+            self._guard(output, output.neutral)
 
     def _begin(self, infos: Sequence[StreamInfo]) -> None:
         classes: tuple[str, ...] = ()
@@ -225,16 +188,18 @@ class Engine:
         for output in self._outputs:
             output.open()
         if self._recorder is not None:
-            self._recorder.start(infos, classes)
+            self._recorder.start(infos, classes, has_frames=self._showing is not None and self._showing.is_live)
 
     def _loop(self) -> None:
         heard = self._clock.now()
+        wait_s = 0.02 if self._showing is not None and self._showing.is_live else 0.1
         while not self._stopping:
+            self._poll_screen()
             if self._paradigm is not None and self._seconds >= self._lead_in_s:
                 self._take_steps(self._paradigm.advance(self._clock.now()))
                 if self._paradigm.finished:
                     break
-            items = self._source.read(0.1)
+            items = self._source.read(wait_s)
             for item in items:
                 self._take_item(item)
             now = self._clock.now()
@@ -294,21 +259,57 @@ class Engine:
                 if self._paradigm is not None:
                     self._take_steps(self._paradigm.decide(result))
 
+    def _poll_screen(self) -> None:
+        """Take what a live screen has shown since the last call, and its frames."""
+        if self._showing is None:
+            return
+        markers = self._showing.poll(self._clock.now())
+        rows = self._showing.take_frames()
+        if self._recorder is not None:
+            self._recorder.frames(rows)
+        for marker in markers:
+            self._take_shown(marker)
+
+    def _take_shown(self, marker: Marker) -> None:
+        self._take_marker(marker)
+        if marker.label == OPERATOR_STOP:
+            self._stopped_by = "stopped at the screen"
+            self._stopping = True
+        elif self._paradigm is not None:
+            self._take_steps(self._paradigm.shown(marker))
+
     def _take_steps(self, steps: Sequence[Step]) -> None:
         for step in steps:
             match step:
                 case Scene():
-                    if self._screen is not None and self._paradigm is not None:
-                        marker = self._screen.present(step, self._clock.now())
-                        self._take_marker(marker)
-                        self._take_steps(self._paradigm.shown(marker))
+                    if self._showing is not None:
+                        shown = self._showing.present(step, self._clock.now())
+                        if shown is not None:
+                            self._take_shown(shown)
                 case Marker():
                     self._take_marker(step)
+                    if self._showing is not None:
+                        self._showing.note(step)
                 case Command():
                     if self._recorder is not None:
                         self._recorder.command(step)
-                    for output in self._outputs:
-                        output.send(step)
+                    for output in list(self._outputs):
+                        self._guard(output, partial(output.send, step))
+
+    def _guard(self, output: Output, act: Callable[[], None]) -> None:
+        """Let an output act; one that fails is left out from then on, because recording survives everything."""
+        try:
+            act()
+        except OutputClosed:
+            raise
+        except Exception as error:  # noqa: BLE001 - the border to a plug-in
+            self._outputs.remove(output)
+            failure = f"output {type(output).__name__} failed: {type(error).__name__}: {error}"
+            self._result.failures.append(failure)
+            if self._phase == "running":
+                with suppress(Exception):
+                    output.neutral()
+                self._take_marker(Marker(self._clock.now(), "output/failed", {"message": failure}, "device"))
 
     def _take_marker(self, marker: Marker) -> None:
         """Record a marker of this run, tell the decoding, and the participant, who may answer."""

@@ -9,14 +9,17 @@ from types import TracebackType
 from typing import Self
 
 import numpy as np
+from numpy.typing import NDArray
 from volo_acquisition.recording.recorder import XdfRecorder
 
 from volo_acquisition.types import Channel, ChannelKind, Item, StreamInfo
 from volo_decoders.types import Decision, Prediction
 from volo_paradigms.types import Command
 
-__all__ = ["RunRecorder"]
+__all__ = ["FRAMES", "RunRecorder"]
 
+#: Stream of a real screen's frames.
+FRAMES = "volo-frames"
 _TEXT = (Channel("json", ChannelKind.AUX, "json"),)
 
 
@@ -24,8 +27,9 @@ class RunRecorder:
     """Writes everything that happens in a run into one XDF file.
 
     Besides the signal streams: ``volo-predictions`` (trial, stop index, samples, one score a class),
-    ``volo-decisions`` and ``volo-commands`` (JSON), and what the recorder keeps itself: markers, events,
-    corrections, segments.
+    ``volo-decisions`` and ``volo-commands`` (JSON), ``volo-frames`` of a real screen (number of the frame, whether it
+    was late, how many before it were missed; stamped when its swap returned), and what the recorder keeps itself:
+    markers, events, corrections, segments.
 
     Parameters
     ----------
@@ -47,8 +51,8 @@ class RunRecorder:
     ) -> None:
         self.close()
 
-    def start(self, infos: Sequence[StreamInfo], classes: Sequence[str] = ()) -> None:
-        """Announce the streams of the source and, if there are classes, those of the decoder."""
+    def start(self, infos: Sequence[StreamInfo], classes: Sequence[str] = (), *, has_frames: bool = False) -> None:
+        """Announce the streams of the source, those of the decoder if there are classes, and that of the frames."""
         for info in infos:
             self._recorder.add_stream(info)
         if classes:
@@ -57,6 +61,10 @@ class RunRecorder:
             self._recorder.add_stream(StreamInfo("volo-predictions", "predictions", 0.0, channels, "float64"))
             self._recorder.add_stream(StreamInfo("volo-decisions", "decisions", 0.0, _TEXT, "string"))
             self._has_predictions = True
+        if has_frames:
+            columns = ["index", "late", "missed"]
+            channels = tuple(Channel(name, ChannelKind.AUX, "count") for name in columns)
+            self._recorder.add_stream(StreamInfo(FRAMES, "frames", 0.0, channels, "int32"))
         self._recorder.add_stream(StreamInfo("volo-commands", "commands", 0.0, _TEXT, "string"))
 
     def item(self, item: Item) -> None:
@@ -90,6 +98,11 @@ class RunRecorder:
             "valid_for_s": command.valid_for_s,
         }
         self._recorder.write_rows("volo-commands", np.array([command.time]), [json.dumps(row, ensure_ascii=False)])
+
+    def frames(self, rows: NDArray[np.float64]) -> None:
+        """Write rows of frames, shape (n, 4): time, index, late, missed."""
+        if len(rows):
+            self._recorder.write_rows(FRAMES, rows[:, 0], rows[:, 1:].astype(np.int32))
 
     def close(self) -> Path:
         """Finish the file and return its path."""

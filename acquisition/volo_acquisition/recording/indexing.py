@@ -71,6 +71,14 @@ class IndexMap:
         written = n_samples + self.n_lost
         return sum(b < written and b - a != j - i for a, b, i, j in steps) + len(self._lost) - 1
 
+    def following(self, n_samples: int) -> int:
+        """Return the absolute index that follows the first `n_samples` of the file."""
+        if n_samples == 0:
+            return 0
+        written = n_samples - 1 + self._lost[bisect_right(self._read_rows, n_samples - 1) - 1]
+        at = bisect_right(self._rows, written) - 1
+        return self._indices[at] + written - self._rows[at] + 1
+
     def indices(self, start: int, stop: int) -> NDArray[np.int64]:
         """Return the absolute indices of the samples in rows `start` to `stop` of the file.
 

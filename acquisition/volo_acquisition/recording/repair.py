@@ -229,8 +229,7 @@ def _end(view: Survey, copy: _Copy) -> None:
     for number, head in view.heads.items():
         if head.info.dtype != "string":
             count = view.extents[number].count
-            following = int(view.index[number].indices(count - 1, count)[0]) + 1 if count else 0
-            rows[view.names[number]] = [count, following]
+            rows[view.names[number]] = [count, view.index[number].following(count)]
     if xdf.CHECKS not in view.names.values():
         view.names[xdf.CHECKS_NUMBER], view.extents[xdf.CHECKS_NUMBER] = xdf.CHECKS, xdf.Extent.empty()
         copy.write(xdf.stream_header(xdf.CHECKS_NUMBER, own_stream(xdf.CHECKS), {}))

@@ -206,11 +206,20 @@ class Survey:
                 self._place_losses(rows)
             elif (start, stop, crc) != (self.crc_start, piece.offset, self.crc):
                 self.changed.append(f"bytes {self.crc_start} to {piece.offset} are not as they were written")
-            elif spelled != piece.raw:
+            elif spelled != piece.raw or rows != self._counts():
                 self.changed.append(f"bytes {piece.offset} to {piece.stop} are not as they were written")
             self._damaged_since_check = False
             self._suspects.clear()
         self.crc, self.crc_start = 0, piece.offset
+
+    def _counts(self) -> dict[str, tuple[int, int]]:
+        """Return how many samples of each numeric stream there are, and the index of the next."""
+        counts = {}
+        for number, head in self.heads.items():
+            if head.info.dtype != "string":
+                n, index = self.extents[number].count, self.index[number]
+                counts[self.names[number]] = n + index.n_lost, index.following(n)
+        return counts
 
     def _place_losses(self, rows: dict[str, tuple[int, int]]) -> None:
         for number, name in self.names.items():

@@ -80,7 +80,7 @@ class ParticipantParameters:
 
     code: str = "median"
     pattern_seed: int = 0
-    ssvep_amplitude_uv: tuple[float, ...] = (2.69, 1.81, 0.88, 0.54, 0.39)
+    ssvep_amplitude_uv: tuple[float, ...] = (2.32, 1.56, 0.76, 0.47, 0.34)
     ssvep_frequency_slope: float = 0.5
     latency_s: float = 0.14
     rise_s: float = 0.03
@@ -89,7 +89,7 @@ class ParticipantParameters:
     pattern_shift: float = 0.08
     pattern_spread: float = 0.2
     channel_phase_sd_rad: float = 0.3
-    phase_jitter_rad: float = 0.22
+    phase_jitter_rad: float = 0.228
     amplitude_jitter: float = 0.15
     background_rms_uv: float = 9.0
     background_exponent: float = 1.2

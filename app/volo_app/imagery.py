@@ -1,0 +1,74 @@
+"""The chains of motor imagery that Volo trains by default. All numbers were chosen before any score was seen."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from volo_acquisition.errors import DecoderError, Reason
+from volo_decoders.chain import ChainSpec, StageSpec
+from volo_decoders.imagery.band_power import parse_feature
+from volo_decoders.pipeline.windower import WindowSpec
+
+__all__ = ["IMAGERY_DECODERS", "IMAGERY_FEATURES", "IMAGERY_OFFSET_S", "IMAGERY_WINDOW_S", "imagery_chain"]
+
+#: Decoders made for imagery.
+IMAGERY_DECODERS = ("csp_lda", "band_power_lda")
+#: From the cue to the window's start, and its length: the rhythms begin to change some 0.3 to 0.5 s after a cue.
+IMAGERY_OFFSET_S, IMAGERY_WINDOW_S = 0.5, 3.0
+#: Mu and beta together.
+IMAGERY_BAND_HZ = (7.0, 30.0)
+#: Mu and beta over the areas of the right hand, the feet and the left hand.
+IMAGERY_FEATURES = ("C3:8-12", "Cz:8-12", "C4:8-12", "C3:18-26", "Cz:18-26", "C4:18-26")
+
+
+def imagery_chain(
+    decoder: str,
+    *,
+    lengths_s: Sequence[float] = (IMAGERY_WINDOW_S,),
+    offset_s: float = IMAGERY_OFFSET_S,
+    channels: Sequence[str] | None = None,
+    features: Sequence[str] = IMAGERY_FEATURES,
+) -> ChainSpec:
+    """Return the chain for cued imagery: causal filters, windows after the cue, decoder.
+
+    Parameters
+    ----------
+    decoder : str
+        ``"csp_lda"`` (one band-pass, three pairs of filters, oracle approximating shrinkage) or ``"band_power_lda"``
+        (a filter bank of the bands of `features`).
+    lengths_s : sequence of float
+        Window lengths, seconds.
+    offset_s : float
+        From the cue to the window's start, seconds.
+    channels : sequence of str or None
+        Which channels `csp_lda` sees; None takes all EEG channels.
+    features : sequence of str
+        What `band_power_lda` sees, ``"C3:8-12"``.
+
+    Raises
+    ------
+    DecoderError
+        If the decoder is not made for imagery.
+    ValueError
+        If a feature is written wrongly.
+    """
+    window = WindowSpec(tuple(lengths_s), offset_s)
+    if decoder == "csp_lda":
+        select = StageSpec("select", {} if channels is None else {"channels": list(channels)})
+        band = {"kind": "bandpass", "cutoff_hz": list(IMAGERY_BAND_HZ), "order": 4}
+        return ChainSpec((select, StageSpec("sos", band)), window, decoder, {"n_pairs": 3, "shrinkage": "oas"})
+    if decoder == "band_power_lda":
+        parsed = [parse_feature(text) for text in features]
+        names = list(dict.fromkeys(channel for channel, _ in parsed))
+        bands = [list(band) for band in dict.fromkeys(band for _, band in parsed)]
+        stages = (
+            StageSpec("select", {"channels": names}),
+            StageSpec("filter_bank", {"pass_bands_hz": bands, "order": 2, "ripple_db": 0.5}),
+        )
+        params = {"features": list(features), "channels": names, "bands_hz": bands}
+        return ChainSpec(stages, window, decoder, params)
+    raise DecoderError(
+        f"decoder {decoder!r} is not made for motor imagery",
+        reason=Reason.NOT_FOUND,
+        hint=f"use {' or '.join(IMAGERY_DECODERS)}",
+    )
