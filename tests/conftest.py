@@ -30,6 +30,14 @@ settings.register_profile("ci", settings.get_profile("volo"), derandomize=True)
 settings.load_profile("ci" if os.environ.get("CI") else "volo")
 
 
+def pytest_configure(config: pytest.Config) -> None:
+    """Let pass what a library says to its own developers: BrainFlow imports pkg_resources on Python 3.11.
+
+    As a UserWarning (setuptools 80.9 and later) it would be seen by people, and stays an error.
+    """
+    config.addinivalue_line("filterwarnings", "ignore:pkg_resources is deprecated as an API:DeprecationWarning")
+
+
 @pytest.fixture(scope="session")
 def volo_data() -> Path:
     """The folder of public recordings; skips by name without it."""

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from volo_acquisition.clock import Clock
 from volo_acquisition.errors import DeviceError, Reason
+from volo_acquisition.sources.brainflow_driver import load_brainflow
 from volo_acquisition.sources.brainflow_rows import COUNTER_LAWS, BoardRows, board_rows
 from volo_acquisition.sources.continuity import Continuity, StallWatch
 from volo_acquisition.sources.foreign_clock import unix_offset_s
@@ -92,7 +93,7 @@ class BrainFlowSettings:
 
 def board_names() -> list[str]:
     """Return the names of BrainFlow's boards; no hardware is touched."""
-    from brainflow.board_shim import BoardIds
+    BoardIds = load_brainflow().BoardIds
 
     return [board.name for board in BoardIds if board.name not in _NOT_BOARDS]
 
@@ -126,7 +127,8 @@ class BrainFlowSource:
         DeviceError
             If the board is unknown, cannot be reached, or sends nothing.
         """
-        from brainflow.board_shim import BoardShim, BrainFlowError
+        driver = load_brainflow()
+        BoardShim, BrainFlowError = driver.BoardShim, driver.BrainFlowError
 
         settings = self._settings
         board, master = self._boards()
@@ -209,7 +211,7 @@ class BrainFlowSource:
         return board, _board(self._settings.master_board)
 
     def _parameters(self, board: Any, master: Any) -> Any:
-        from brainflow.board_shim import BrainFlowInputParams
+        BrainFlowInputParams = load_brainflow().BrainFlowInputParams
 
         settings, parameters = self._settings, BrainFlowInputParams()
         for name in ("serial_port", "mac_address", "ip_address", "ip_port", "serial_number", "other_info", "file"):
@@ -271,7 +273,7 @@ class BrainFlowSource:
         return data
 
     def _call(self, method: str) -> Any:
-        from brainflow.board_shim import BrainFlowError
+        BrainFlowError = load_brainflow().BrainFlowError
 
         try:
             return getattr(self._shim, method)()
@@ -325,7 +327,7 @@ class BrainFlowSource:
 
 def _board(name: str) -> Any:
     """Return the member of BoardIds with this name; DeviceError with near names if there is none."""
-    from brainflow.board_shim import BoardIds
+    BoardIds = load_brainflow().BoardIds
 
     wanted = name.strip().upper().replace("-", "_").replace(" ", "_")
     known = board_names()
@@ -342,7 +344,7 @@ def _board(name: str) -> Any:
 
 def _release(shim: Any) -> None:
     """Stop and release a session, whatever its state."""
-    from brainflow.board_shim import BrainFlowError
+    BrainFlowError = load_brainflow().BrainFlowError
 
     for method in ("stop_stream", "release_session"):
         try:

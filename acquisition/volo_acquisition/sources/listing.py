@@ -68,7 +68,10 @@ def _lsl_rows(wait_s: float) -> list[DeviceRow]:
 
 
 def _brainflow_rows() -> list[DeviceRow]:
-    from brainflow.board_shim import BoardIds, BoardShim, BrainFlowError
+    from volo_acquisition.sources.brainflow_driver import load_brainflow
+
+    driver = load_brainflow()
+    BoardIds, BoardShim, BrainFlowError = driver.BoardIds, driver.BoardShim, driver.BrainFlowError
 
     from volo_acquisition.sources.brainflow import board_names
 

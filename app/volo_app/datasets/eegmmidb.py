@@ -127,7 +127,7 @@ def standard_name(name: str) -> str:
 
 def _folders(data_root: Path) -> dict[str, Path]:
     own = {subject for subject, _, _ in _recordings(data_root)}
-    found = {subject: data_root for subject in own} if len(own) == 1 else {}
+    found = dict.fromkeys(own, data_root) if len(own) == 1 else {}
     for path in sorted(data_root.iterdir()) if data_root.is_dir() else ():
         match = _FOLDER.fullmatch(path.name)
         if match and any(subject == match.group(1) for subject, _, _ in _recordings(path)):
