@@ -16,27 +16,27 @@ import os
 for _name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "VECLIB_MAXIMUM_THREADS"):
     os.environ[_name] = "1"  # before numpy is imported by anything below
 
-import argparse  # noqa: E402
-import json  # noqa: E402
-import platform  # noqa: E402
-import sys  # noqa: E402
-import warnings  # noqa: E402
-from collections.abc import Callable, Iterator  # noqa: E402
-from contextlib import contextmanager  # noqa: E402
-from dataclasses import asdict, dataclass, field  # noqa: E402
-from importlib import import_module  # noqa: E402
-from importlib.metadata import PackageNotFoundError, version  # noqa: E402
-from pathlib import Path  # noqa: E402
-from types import SimpleNamespace  # noqa: E402
-from typing import Any  # noqa: E402
+import argparse
+import json
+import platform
+import sys
+import warnings
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, field
+from importlib import import_module
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
-import numpy as np  # noqa: E402
+import numpy as np
 
-from volo_acquisition.clock import SessionClock  # noqa: E402
-from volo_decoders.ssvep.fbcca import FBCCA  # noqa: E402
-from volo_decoders.ssvep.filterbank import band_weights, chebyshev_bands, design_bank, filter_epochs  # noqa: E402
-from volo_decoders.ssvep.references import sine_cosine  # noqa: E402
-from volo_decoders.ssvep.trca import ETRCA  # noqa: E402
+from volo_acquisition.clock import SessionClock
+from volo_decoders.ssvep.fbcca import FBCCA
+from volo_decoders.ssvep.filterbank import band_weights, chebyshev_bands, design_bank, filter_epochs
+from volo_decoders.ssvep.references import sine_cosine
+from volo_decoders.ssvep.trca import ETRCA
 
 RATE_HZ, N_CLASSES, N_CHANNELS, N_BANDS, N_BLOCKS = 250.0, 40, 9, 5, 5
 FREQUENCIES_HZ = [round(8.0 + 0.2 * i, 1) for i in range(N_CLASSES)]

@@ -6,13 +6,14 @@ channels, 250 Hz, leave one block out, window of 0.5 s from onset + 0.14 s): sta
 TRCA 78.9 %. At 1.0 s the published figures are 62.7 and 93.4 %: shown as a check, nothing was fitted to them.
 
 Protocol here: the same grid, counts and windows; onset markers are told to `Head`, epochs are cut from its samples.
-Filters are zero-phase (forwards and backwards over the whole recording, as in the published evaluation): a notch at
+Filters are zero-phase (forwards and backwards over the whole recording, as is usual offline): a notch at
 50 Hz, then Chebyshev type I sub-bands; CCA sees the first of them (6 to 90 Hz), eTRCA five.
 
     python benchmarks/fit_participant.py                   the table, a few minutes
     python benchmarks/fit_participant.py --first-seed 101  the same for people nobody fitted to
     python benchmarks/fit_participant.py --median 8        the median participant in eight runs
-    python benchmarks/fit_participant.py --fit             find amplitude and jitter again, tens of minutes
+    python benchmarks/fit_participant.py --fit             find amplitude and jitter again, about ten minutes
+    python benchmarks/fit_participant.py --speed           how much faster than real time samples are made
 """
 
 from __future__ import annotations
@@ -26,6 +27,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.signal import filtfilt, iirnotch, sosfiltfilt
 
+from volo_acquisition.clock import SessionClock
 from volo_acquisition.synthetic.head import Head
 from volo_acquisition.synthetic.parameters import (
     MEDIAN,
@@ -192,6 +194,20 @@ def table(people: Sequence[tuple[ParticipantParameters, int]], title: str) -> No
         print(f"{line} {PUBLISHED[window_s, name]:>12.1f}  {note}")
 
 
+def speed(duration_s: float = 120.0, chunk_samples: int = 10) -> None:
+    """Print how fast samples are made while a target flickers and is attended."""
+    clock = SessionClock()
+    head = Head(MEDIAN, seed=0, rate_hz=RATE_HZ)
+    payload = {"trial": 0, "key": "12", "frequency_hz": 12.0, "phase_rad": 0.0}
+    head.tell(Marker(0.0, "participant/attend", payload, "participant"))
+    head.tell(Marker(0.5, "stimulus/onset", {"trial": 0}, "screen"))
+    start = clock.now()
+    for index in range(0, round(duration_s * RATE_HZ), chunk_samples):
+        head.generate(index, np.arange(index, index + chunk_samples) / RATE_HZ)
+    factor = duration_s / (clock.now() - start)
+    print(f"{len(head.channel_names)} channels and counter, {RATE_HZ:g} Hz, chunks of {chunk_samples}: {factor:.0f} x")
+
+
 def main() -> None:
     """Read the arguments and run."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -199,8 +215,11 @@ def main() -> None:
     parser.add_argument("--first-seed", type=int, default=1, help="number of the first (default 1)")
     parser.add_argument("--median", type=int, metavar="RUNS", help="the median participant, so many runs")
     parser.add_argument("--fit", action="store_true", help="search the two free numbers again")
+    parser.add_argument("--speed", action="store_true", help="measure the speed only")
     arguments = parser.parse_args()
-    if arguments.fit:
+    if arguments.speed:
+        speed()
+    elif arguments.fit:
         fit(arguments.participants, arguments.first_seed)
     elif arguments.median:
         seeds = range(arguments.first_seed, arguments.first_seed + arguments.median)

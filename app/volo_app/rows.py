@@ -10,8 +10,8 @@ from typing import Self
 
 import numpy as np
 from numpy.typing import NDArray
-from volo_acquisition.recording.recorder import XdfRecorder
 
+from volo_acquisition.recording.recorder import XdfRecorder
 from volo_acquisition.types import Channel, ChannelKind, Item, StreamInfo
 from volo_decoders.types import Decision, Prediction
 from volo_paradigms.types import Command

@@ -25,7 +25,7 @@ from volo_paradigms.types import Command, Paradigm, Scene, Step
 __all__ = ["ContractError", "check_paradigm", "drive"]
 
 #: The kinds of scene a screen knows.
-SCENE_KINDS = ("rest", "gaze", "flicker", "feedback", "end")
+SCENE_KINDS = ("rest", "gaze", "flicker", "fixation", "cue", "imagery", "feedback", "end")
 
 
 class ContractError(AssertionError):

@@ -11,6 +11,7 @@ from volo_acquisition.types import Marker
 
 __all__ = [
     "ATTEND",
+    "CUE_OFF",
     "DECISION",
     "OFFSET",
     "ONSET",
@@ -27,6 +28,8 @@ RUN_START, RUN_STOP = "run/start", "run/stop"
 TRIAL_START = "trial/start"
 #: First frame of the flicker, and the first frame without it.
 ONSET, OFFSET = "stimulus/onset", "stimulus/offset"
+#: In imagery, whose onset is the cue: first frame without the cue, while imagery goes on.
+CUE_OFF = "stimulus/cue-off"
 #: How the trial was decided; the key is None for abstaining.
 DECISION = "trial/decision"
 #: What the simulated participant looks at; the key is None for nothing, the numbers are then 0.
@@ -39,11 +42,15 @@ PAYLOADS: Mapping[str, Mapping[str, tuple[type, ...]]] = {
     TRIAL_START: {"trial": (int,), "cue": (str, NoneType), "text": (str,)},
     ONSET: {"trial": (int,), "target": (str, NoneType)},
     OFFSET: {"trial": (int,)},
+    CUE_OFF: {"trial": (int,)},
     DECISION: {"trial": (int,), "key": (str, NoneType), "confidence": (float,), "text": (str,)},
     ATTEND: {"trial": (int,), "key": (str, NoneType), "frequency_hz": (float,), "phase_rad": (float,)},
 }
-#: Fields that may be there as well: what the participant meant, where that is not what it looked at.
-_OPTIONAL: Mapping[str, Mapping[str, tuple[type, ...]]] = {ATTEND: {"intended": (str, NoneType)}}
+#: Fields that may be there as well: what the participant meant, where that is not what it looked at; and the movement
+#: it imagines ("left", "right", "feet", ...; null: none any more), in which case it looks at no flicker.
+_OPTIONAL: Mapping[str, Mapping[str, tuple[type, ...]]] = {
+    ATTEND: {"intended": (str, NoneType), "imagine": (str, NoneType)}
+}
 
 
 def marker_problems(marker: Marker) -> list[str]:

@@ -1,6 +1,7 @@
 """Who is simulated: frozen, and the same on every machine."""
 
 from dataclasses import asdict, fields, replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -9,7 +10,7 @@ from volo_acquisition.synthetic import parameters
 from volo_acquisition.synthetic.parameters import MEDIAN, ParticipantParameters, parameters_sha256, participant
 from volo_acquisition.synthetic.scalp import DEFAULT_CHANNELS, bump, mixing, positions
 
-FROZEN_SHA256 = "HASH"
+FROZEN_SHA256 = "4a996157232b6c15a108f018c856874667bcb42f69f6fab77187a69561b9821b"
 
 
 def test_the_population_is_frozen():
@@ -50,6 +51,16 @@ def test_a_participant_that_does_not_exist_is_refused(wrong):
 def test_every_parameter_is_documented():
     text = ParticipantParameters.__doc__ or ""
     assert [name for name in asdict(MEDIAN) if name not in text] == []
+
+
+def test_the_published_description_has_the_hash_and_every_number():
+    text = (Path(__file__).parents[2] / "docs" / "synthetic_participant.md").read_text("utf-8")
+    assert FROZEN_SHA256 in text
+    rows = {cells[1].strip(" `"): line for line in text.splitlines() if len(cells := line.split("|")) > 3}
+    for name, value in (asdict(MEDIAN) | asdict(parameters.SPREAD)).items():
+        if name not in ("code", "pattern_seed"):
+            expected = ", ".join(map(str, value)) if isinstance(value, tuple) else f"{value:g}"
+            assert f"| {expected} |" in rows[name], name
 
 
 def test_the_scalp_is_symmetric_and_in_order():

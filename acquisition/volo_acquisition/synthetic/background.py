@@ -1,8 +1,7 @@
-"""What the head does by itself: 1/f background, alpha, mains, sensor noise, blinks and jaw, block by block.
+"""What the head does by itself: 1/f background, alpha, mains, sensor noise, and the artefacts; block by block.
 
-A block is `BLOCK_SAMPLES` samples on a grid anchored at sample index 0. Its random numbers come from a counter-based
-generator keyed by (seed, block), its filters are first-order recursions written as one fixed matrix product, so the
-signal does not depend on how it is asked for. Markers never reach this module.
+Filters are first-order recursions written as one fixed matrix product a block, so the signal does not depend on how
+it is asked for. Markers never reach this module.
 """
 
 from __future__ import annotations
@@ -12,40 +11,23 @@ import math
 import numpy as np
 from numpy.typing import NDArray
 
+from volo_acquisition.synthetic.artefacts import Artefacts
+from volo_acquisition.synthetic.blocks import BLOCK_SAMPLES, random_numbers
 from volo_acquisition.synthetic.parameters import ParticipantParameters
 from volo_acquisition.synthetic.scalp import bump, mixing
 
-__all__ = ["BLOCK_SAMPLES", "Alpha", "Artefacts", "Background", "PinkNoise", "random_numbers"]
+__all__ = ["Alpha", "Background", "PinkNoise"]
 
-BLOCK_SAMPLES = 64
 #: Corners of the first-order filters whose sum falls like 1/f.
 CORNERS_HZ = tuple(0.125 * 2.0**k for k in range(10))
 #: Where that sum follows the power law; below it is flat.
 POWER_LAW_HZ = (0.25, 64.0)
 #: Standard deviation of the mains phase's random walk, rad per square root of a second.
 LINE_PHASE_WALK_RAD = 0.05
-_TEMPLES = ((-0.8, 0.0), (0.8, 0.0))
-_FOREHEAD = (0.0, 0.8)
 #: Two alpha generators: left and right parieto-occipital.
 _ALPHA_PLACES = ((-0.25, -0.6), (0.25, -0.6))
 
 Array = NDArray[np.float64]
-
-
-def random_numbers(seed: int, purpose: int, number: int) -> np.random.Generator:
-    """Return a generator for one block or trial; a pure function of its arguments.
-
-    Parameters
-    ----------
-    seed : int
-        Of the run, from 0 up to 2**128 - 1.
-    purpose : int
-        Keeps streams apart.
-    number : int
-        Of the block or trial.
-    """
-    counter = (purpose << 192) | (number << 96)
-    return np.random.Generator(np.random.Philox(key=seed, counter=counter))
 
 
 def _variances(corners: Array, poles: Array, exponent: float, rate_hz: float) -> Array:
@@ -155,57 +137,6 @@ class Alpha:
         envelope = np.exp(self._burst_sd * level - self._burst_sd**2)
         out: Array = (wave.real * envelope[:, None]) @ self._pattern
         return out
-
-
-class Artefacts:
-    """Eye blinks and jaw clenching, at random moments.
-
-    Parameters
-    ----------
-    parameters : ParticipantParameters
-        Whose.
-    rate_hz : float
-        Sampling rate.
-    where : ndarray, shape (n_channels, 2)
-        Positions of the channels.
-    """
-
-    def __init__(self, parameters: ParticipantParameters, rate_hz: float, where: Array) -> None:
-        p = parameters
-        per_block_min = BLOCK_SAMPLES / rate_hz / 60.0
-        self._blinks_per_block = p.blink_rate_per_min * per_block_min
-        self._jaws_per_block = p.jaw_rate_per_min * per_block_min
-        self._rate_hz = rate_hz
-        self._blink_s, self._jaw_s = p.blink_duration_s, p.jaw_duration_s
-        # The field of the eyes falls off towards the back of the head, where a few per cent of it are left.
-        self._blink_pattern = p.blink_amplitude_uv * (0.03 + 0.97 * bump(where, _FOREHEAD, 0.4))
-        temples = sum((bump(where, place, 0.5) for place in _TEMPLES), np.zeros(len(where)))
-        self._jaw_pattern = p.jaw_rms_uv * np.minimum(1.0, 0.1 + temples)
-        longest = max(2.0 * p.blink_duration_s, 3.0 * p.jaw_duration_s)
-        self._ahead = np.zeros((BLOCK_SAMPLES + math.ceil(longest * rate_hz) + 1, 2))
-
-    def block(self, random: np.random.Generator) -> Array:
-        """Return the next block, shape (BLOCK_SAMPLES, n_channels), microvolt."""
-        for _ in range(random.poisson(self._blinks_per_block)):
-            first, stretch, size = random.integers(BLOCK_SAMPLES), random.uniform(0.7, 1.4), random.normal(0.0, 0.2)
-            self._add(0, int(first), self._blink_s * stretch, math.exp(size))
-        for _ in range(random.poisson(self._jaws_per_block)):
-            first, stretch, size = random.integers(BLOCK_SAMPLES), random.uniform(0.5, 1.5), random.normal(0.0, 0.3)
-            self._add(1, int(first), self._jaw_s * stretch, math.exp(size))
-        now = self._ahead[:BLOCK_SAMPLES]
-        out: Array = now[:, :1] * self._blink_pattern
-        if now[:, 1].any():
-            # Differences of white noise: the broad, high-frequency hump of surface muscle.
-            white = random.standard_normal((BLOCK_SAMPLES + 1, out.shape[1]))
-            out += now[:, 1:] * self._jaw_pattern * (np.diff(white, axis=0) / math.sqrt(2.0))
-        self._ahead[:-BLOCK_SAMPLES] = self._ahead[BLOCK_SAMPLES:].copy()
-        self._ahead[-BLOCK_SAMPLES:] = 0.0
-        return out
-
-    def _add(self, column: int, first: int, duration_s: float, size: float) -> None:
-        n = max(2, round(duration_s * self._rate_hz))
-        shape = np.sin(np.pi * (np.arange(n) + 0.5) / n) ** 2
-        self._ahead[first : first + n, column] += size * shape
 
 
 class Background:

@@ -11,7 +11,8 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from volo_acquisition.synthetic.background import BLOCK_SAMPLES, Background
+from volo_acquisition.synthetic.background import Background
+from volo_acquisition.synthetic.blocks import BLOCK_SAMPLES
 from volo_acquisition.synthetic.parameters import ParticipantParameters
 from volo_acquisition.synthetic.response import Response
 from volo_acquisition.synthetic.scalp import DEFAULT_CHANNELS, positions

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from volo_acquisition.synthetic.background import random_numbers
+from volo_acquisition.synthetic.blocks import random_numbers
 from volo_acquisition.synthetic.parameters import ParticipantParameters
 from volo_acquisition.synthetic.scalp import bump
 from volo_acquisition.types import Marker

@@ -40,6 +40,8 @@ _CORNER, _PLACE, _COLOR, _LEVEL = range(4)
 #: The corners of two triangles that make a rectangle, as shares of its width and height.
 _CORNERS = np.array([(0, 0), (1, 0), (0, 1), (0, 1), (1, 0), (1, 1)], np.float32)
 _N_CORNERS, _N_COLUMNS = 6, 7
+#: Lines of text kept as images: what is on, and what waits to be.
+_KEPT_CAPTIONS = 8
 
 
 class RendererError(RuntimeError):
@@ -85,14 +87,15 @@ class Renderer:
         if self._labels is not None:
             self._labels.destroy()
         self._labels = _texture(labels_image(self._layout, width, height))
-        self._forget_captions(keep="")
+        self._forget_captions(0)
         self._uploaded = None
 
     def prepare(self, picture: Picture) -> None:
         """Do between two frames what is costly about `picture`: write its text."""
         text = picture.caption
-        if text and text not in self._captions:
-            self._captions[text] = _texture(caption_image(text, self._place, *self._size))
+        if text:
+            kept = self._captions.pop(text, None)
+            self._captions[text] = kept if kept is not None else _texture(caption_image(text, self._place, *self._size))
 
     def draw(self, picture: Picture, frame: int) -> None:
         """Draw frame number `frame` of `picture`."""
@@ -129,8 +132,7 @@ class Renderer:
 
     def _upload(self, picture: Picture) -> None:
         """Send the corners of a new picture, and of its line of text as the last rectangle."""
-        self.prepare(picture)
-        self._forget_captions(keep=picture.caption)
+        self._forget_captions(_KEPT_CAPTIONS)
         r = self._place
         line = np.array([[r.x, r.y, r.width, r.height, 1.0, 1.0, 1.0]], np.float32)
         corners = _corner_rows(np.concatenate([picture.rectangles, line]))
@@ -142,8 +144,19 @@ class Renderer:
         self._level = np.empty(len(corners) // _N_CORNERS)
         self._level_of_corner = np.empty((len(self._level), _N_CORNERS), np.float32)
 
-    def _forget_captions(self, keep: str) -> None:
-        for text in [text for text in self._captions if text != keep]:
+    def close(self) -> None:
+        """Give back what the driver gave; the context is still current."""
+        self._forget_captions(0)
+        if self._labels is not None:
+            self._labels.destroy()
+            self._labels = None
+        self._corners.destroy()
+        self._levels.destroy()
+        self._program.removeAllShaders()
+
+    def _forget_captions(self, keep: int) -> None:
+        """Give back all but the `keep` newest lines of text."""
+        for text in list(self._captions)[: max(0, len(self._captions) - keep)]:
             self._captions.pop(text).destroy()
 
 
