@@ -128,6 +128,7 @@ class Engine:
             0 if showing is None else showing.frames,
             0 if showing is None else showing.late_frames,
             0 if showing is None else showing.missed_frames,
+            self._result.latencies_s[-1] if self._result.latencies_s else None,
         )
 
     def stop(self) -> None:

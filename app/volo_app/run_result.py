@@ -26,6 +26,8 @@ class EngineStatus:
         Gap events, and windows left out because they came too late.
     frames, late_frames, missed_frames : int
         Of a screen that logs its frames: how many came, came late, and never came.
+    latency_s : float or None
+        From the push of the deciding sample to the last decision; None before the first.
     """
 
     phase: str
@@ -36,6 +38,7 @@ class EngineStatus:
     frames: int = 0
     late_frames: int = 0
     missed_frames: int = 0
+    latency_s: float | None = None
 
 
 @dataclass(slots=True)

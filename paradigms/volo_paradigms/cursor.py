@@ -190,11 +190,21 @@ class ImageryCursor(ImageryTrials):
         return self._n_selections
 
     def advance(self, now: float) -> list[Step]:
-        """Let session time pass: an end may be selected, and at most one scene comes."""
-        ended = self.finished or self.paused
-        commands = [] if ended or now < self._now else self.cursor.advance(now)
-        self._n_selections += any(command.target == "select" for command in commands)
-        return [*commands, *super().advance(now)]
+        """Let session time pass: an end may be selected, and at most one scene comes.
+
+        Raises
+        ------
+        ValueError
+            If `now` is not finite or before that of the last call.
+        """
+        steps = super().advance(now)
+        if self.finished or self.paused:
+            return steps
+        commands = self.cursor.advance(self._now)
+        if not commands:
+            return steps
+        self._n_selections += 1
+        return [*steps, *commands, *(self.abort() if self._done() else ())]
 
     def decide(self, decision: Decision) -> list[Step]:
         """End the current trial and move the cursor.

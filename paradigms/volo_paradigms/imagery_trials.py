@@ -6,8 +6,8 @@
                           |                      |                |                    |
                           +--------pause---------+----------------+--> REST            +--> FINISHED
 
-Imagery begins with the cue: that is the marker ``stimulus/onset``, from which windows count, and `imagery_s` counts from
-there too. The arrow goes after `cue_s` (``stimulus/cue-off``), ``stimulus/offset`` ends the imagery.
+Imagery begins with the cue: that is the marker ``stimulus/onset``, from which windows count, and from which `imagery_s`
+counts too. The arrow goes after `cue_s` (``stimulus/cue-off``); ``stimulus/offset`` ends the imagery.
 """
 
 from __future__ import annotations

@@ -35,9 +35,7 @@ class ImageryWill:
         If a number is out of range.
     """
 
-    def __init__(
-        self, wish: str | None = None, *, seed: int = 0, lapse: float = 0.0, reaction_s: float = 0.25
-    ) -> None:
+    def __init__(self, wish: str | None = None, *, seed: int = 0, lapse: float = 0.0, reaction_s: float = 0.25) -> None:
         if not 0.0 <= lapse <= 1.0:
             raise ValueError(f"lapse: got {lapse}, a probability is 0 to 1")
         if not (math.isfinite(reaction_s) and reaction_s >= 0.0):

@@ -1,0 +1,55 @@
+"""Where the engine's process of the desk begins. Loads the standard library only."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from multiprocessing.connection import Connection
+
+from volo_app.role import enter_role
+
+__all__ = ["DeskSettings", "engine_main"]
+
+
+@dataclass(frozen=True, slots=True)
+class DeskSettings:
+    """What holds for all runs of a desk.
+
+    Attributes
+    ----------
+    workspace : str
+        Where sessions go.
+    participant : str
+        Code of the participant.
+    layout : str
+        Name of a layout, or path of a layout file.
+    decoder : str
+        ``"etrca"`` or ``"fbcca"``, trained by a calibration.
+    decoder_folder : str
+        A fitted decoder to spell with before any calibration; empty for none.
+    threshold : float
+        Confidence at which a key is decided.
+    gaze_shift_s : float
+        Time to move the eyes before each trial.
+    rest_s : float
+        Rest after each trial, to see what was written.
+    stimulus : str
+        ``"auto"``, ``"full-screen"`` or ``"window"``.
+    """
+
+    workspace: str
+    participant: str = "P001"
+    layout: str = "four"
+    decoder: str = "etrca"
+    decoder_folder: str = ""
+    threshold: float = 0.95
+    gaze_shift_s: float = 0.7
+    rest_s: float = 0.5
+    stimulus: str = "auto"
+
+
+def engine_main(pipe: Connection, settings: DeskSettings) -> None:
+    """Do what the desk orders until its end of the pipe is closed."""
+    enter_role("engine")
+    from volo_app.desk.worker import Worker
+
+    Worker(pipe, settings).run()
