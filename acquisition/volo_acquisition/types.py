@@ -217,7 +217,7 @@ class Marker:
         """Read a marker written by `to_json`; any other text becomes the label of an external marker."""
         try:
             data = json.loads(text)
-        except json.JSONDecodeError:
+        except (ValueError, RecursionError):  # foreign text may be anything, a number of 5,000 digits too
             data = None
         if not isinstance(data, dict) or not isinstance(data.get("label"), str):
             return cls(time, text, {}, "external")

@@ -12,7 +12,7 @@ __all__ = ["DECODERS", "SPELLER_LENGTHS_S", "ssvep_chain"]
 #: Decoders `volo train` can fit for the speller.
 DECODERS = ("etrca", "fbcca")
 #: Window lengths tried one after the other when spelling, seconds.
-SPELLER_LENGTHS_S = (0.4, 0.6, 0.8, 1.0, 1.25, 1.5)
+SPELLER_LENGTHS_S = (0.4, 0.6, 0.8, 1.0, 1.25, 1.5, 2.0)
 #: Sub-bands of the 40-target speller: the k-th passes harmonics from k on (Chen et al. 2015).
 SPELLER_BANDS_HZ = ((6.0, 90.0), (14.0, 90.0), (22.0, 90.0), (30.0, 90.0), (38.0, 90.0))
 #: Visual latency: from the flicker's onset to its response, seconds (Wang et al. 2017).

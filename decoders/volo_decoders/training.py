@@ -16,7 +16,7 @@ from volo_decoders.fitted import FittedChain, make_id
 from volo_decoders.pipeline.stopping import DynamicStopping, FixedStopping, Stopping, margin
 from volo_decoders.types import Window
 
-__all__ = ["collect_windows", "fit_chain", "time_folds"]
+__all__ = ["artefact_groups", "collect_windows", "fit_chain", "time_folds"]
 
 
 def collect_windows(
@@ -110,6 +110,9 @@ def fit_chain(
     decoder = build_decoder(spec)
     used = [w for w in windows if w.label is not None and w.valid_fraction >= decoder.least_valid_fraction]
     full = [w for w in used if w.samples.shape[1] == lengths[-1]]
+    rejected = artefact_groups(full)
+    used = [w for w in used if w.group not in rejected]
+    full = [w for w in full if w.group not in rejected]
     if decoder.needs_calibration and len({w.label for w in full}) < 2:
         raise DecoderError(
             f"stream {info.stream_id!r} holds {len(full)} usable labelled windows of {spec.window.lengths_s[-1]:g} s",
@@ -121,7 +124,29 @@ def fit_chain(
     if dynamic and len(lengths) > 1:
         stopping = _fit_stopping(spec, used, lengths, threshold, progress)
     contract = _contract(spec, info)
-    return FittedChain(spec, decoder, stopping, contract, make_id(spec, decoder), dict(provenance or {}))
+    told = {**(provenance or {}), "n_trials": str(len(full)), "n_rejected": str(len(rejected))}
+    return FittedChain(spec, decoder, stopping, contract, make_id(spec, decoder), told)
+
+
+def artefact_groups(windows: Sequence[Window], limit: float = 5.0) -> set[int]:
+    """Return the trials whose signal is far stronger than the others': jaw, movement, a loose electrode.
+
+    A trial is left out if the logarithm of its filtered signal's power lies more than `limit` robust standard
+    deviations (1.4826 times the median absolute deviation) above the median of all trials. Labels are not looked at.
+
+    Parameters
+    ----------
+    windows : sequence of Window
+        One a trial.
+    limit : float
+        Robust standard deviations.
+    """
+    if len(windows) < 8:
+        return set()
+    power = np.log([float(np.mean(np.square(w.samples, dtype=np.float64))) + 1e-12 for w in windows])
+    median = np.median(power)
+    spread = 1.4826 * np.median(np.abs(power - median))
+    return {w.group for w, p in zip(windows, power, strict=True) if p > median + limit * max(spread, 1e-3)}
 
 
 def _fit(decoder: Decoder, windows: Sequence[Window]) -> Decoder:

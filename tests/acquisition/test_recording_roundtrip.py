@@ -283,3 +283,11 @@ def test_wrong_calls_are_refused_by_name(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="after it was closed"):
         recorder.write_item(Marker(0.0, "late"))
     assert recorder.close() == recorder.close()
+
+
+def test_a_foreign_stream_may_be_called_anything_that_is_not_a_name_of_ours(tmp_path: Path) -> None:
+    info = StreamInfo("volo-headset", "eeg", 250.0, (Channel("Oz"),), "float32")
+    with XdfRecorder(tmp_path / "x.xdf") as recorder:
+        recorder.add_stream(info)
+        recorder.write_chunk(Chunk("volo-headset", 0, np.ones((50, 1), np.float32), np.arange(50) / 250.0))
+    assert list(Recording.open(tmp_path / "x.xdf").streams) == ["volo-headset"]

@@ -63,10 +63,11 @@ def test_one_decision_as_soon_as_it_is_enough() -> None:
 
 
 def test_the_longest_window_decides_in_any_case_or_abstains_if_told_to() -> None:
-    rule = DynamicStopping([100], [-5.0], [0.0])
-    decision = Accumulator(rule, longest=100).update(prediction(100, [1.0, 0.0, 0.0]))
+    sure = DynamicStopping([100], [-5.0], [0.0], least_confidence=0.0)
+    decision = Accumulator(sure, longest=100).update(prediction(100, [1.0, 0.0, 0.0]))
     assert decision is not None and decision.label == "A"
-    abstained = Accumulator(rule, longest=100, least_confidence=0.5).update(prediction(100, [1.0, 0.0, 0.0]))
+    humble = DynamicStopping([100], [-5.0], [0.0], least_confidence=0.5)
+    abstained = Accumulator(humble, longest=100).update(prediction(100, [1.0, 0.0, 0.0]))
     assert abstained is not None and abstained.label is None
 
 

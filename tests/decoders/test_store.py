@@ -177,3 +177,19 @@ def test_cascaded_bank_is_used_for_fitting_only() -> None:
     plain = fit_chain(SPEC, INFO, items())
     a, b = cascaded.decoder.state(), plain.decoder.state()
     assert any(not np.allclose(a[name], b[name]) for name in a if a[name].dtype.kind == "f")
+
+
+def test_a_trial_full_of_muscle_noise_is_left_out_of_training_and_counted() -> None:
+    spoilt = items()
+    noise = np.random.default_rng(9)
+    for k, item in enumerate(spoilt):
+        if isinstance(item, Chunk) and 9.0 <= item.times[0] < 10.2:  # within trial 3
+            loud = item.samples + noise.normal(scale=300.0, size=item.samples.shape).astype(np.float32)
+            spoilt[k] = Chunk("amp", item.index, loud, item.times)
+    chain = fit_chain(SPEC, INFO, spoilt)
+    assert chain.provenance["n_rejected"] == "1"
+    assert chain.provenance["n_trials"] == str(N_TRIALS - 1)
+
+
+def test_clean_trials_are_all_used(fitted: FittedChain) -> None:
+    assert fitted.provenance["n_rejected"] == "0"

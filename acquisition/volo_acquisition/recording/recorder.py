@@ -123,7 +123,7 @@ class XdfRecorder:
         Parameters
         ----------
         info : StreamInfo
-            What it is. Names that begin with ``volo-`` are for streams of our own: predictions, frames.
+            What it is. The names in ``xdf.OWN`` are for streams of our own: predictions, frames.
         desc : Mapping
             JSON-compatible details to keep with it.
 
@@ -429,7 +429,7 @@ class XdfRecorder:
 
     def _safe_s(self) -> float:
         """Return how many seconds of signal the file holds."""
-        extents = [t.extent for name, t in self._tracks.items() if not name.startswith(xdf.PREFIX) and t.extent.count]
+        extents = [t.extent for name, t in self._tracks.items() if name not in xdf.OWN and t.extent.count]
         return max((extent.last - extent.first for extent in extents), default=0.0)
 
 

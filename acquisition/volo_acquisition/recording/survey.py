@@ -101,7 +101,7 @@ class Survey:
         return [n for n, name in self.names.items() if signals == self._is_signal(n, name)]
 
     def _is_signal(self, number: int, name: str) -> bool:
-        return self.heads[number].info.dtype != "string" and not (self.own and name.startswith(xdf.PREFIX))
+        return self.heads[number].info.dtype != "string" and not (self.own and name in xdf.OWN)
 
     def take(self, piece: Piece) -> None:
         """Take note of the next piece of the file."""
@@ -155,7 +155,7 @@ class Survey:
             return
         name = self.names[piece.number]
         for time, row in zip(piece.times.tolist(), piece.values, strict=True):
-            if self.own and name.startswith(xdf.PREFIX):
+            if self.own and name in xdf.OWN:
                 try:
                     self._take_own_row(name, time, row[0])
                 except (ValueError, KeyError, TypeError, OverflowError) as error:

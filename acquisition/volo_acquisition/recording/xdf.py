@@ -25,13 +25,17 @@ __all__ = [
     "BOUNDARY_UUID",
     "CHECKS",
     "CHECKS_NUMBER",
+    "COMMANDS",
     "CORRECTIONS",
+    "DECISIONS",
     "EVENTS",
     "FORMATS",
+    "FRAMES",
     "INVALID",
     "MAGIC",
     "MARKERS",
-    "PREFIX",
+    "OWN",
+    "PREDICTIONS",
     "SCHEMA",
     "SEGMENTS",
     "Extent",
@@ -54,10 +58,12 @@ BOUNDARY_UUID = bytes.fromhex("43a546dccbf5410fb30ed5467383cbe4")
 #: Version of what we put into an XDF file: names of our own streams, their rows, the header's fields.
 SCHEMA = "1"
 
-#: Streams of our own have names with this prefix; all others are signals as received.
-PREFIX = "volo-"
+#: Streams of our own, by their full names: any other stream, whatever it is called, is a signal as received.
 MARKERS, EVENTS, CORRECTIONS = "volo-markers", "volo-events", "volo-corrections"
 SEGMENTS, INVALID, CHECKS = "volo-segments", "volo-invalid", "volo-checks"
+PREDICTIONS, DECISIONS = "volo-predictions", "volo-decisions"
+COMMANDS, FRAMES = "volo-commands", "volo-frames"
+OWN = frozenset((MARKERS, EVENTS, CORRECTIONS, SEGMENTS, INVALID, CHECKS, PREDICTIONS, DECISIONS, COMMANDS, FRAMES))
 
 #: The stream of checksums is always the file's first.
 CHECKS_NUMBER = 1

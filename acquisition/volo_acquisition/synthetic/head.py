@@ -41,6 +41,9 @@ class Head:
         Nominal sampling rate, 64 Hz or more.
     channel_names : sequence of str
         10-10 names.
+    imagery : ImageryParameters or None
+        Of the sensorimotor rhythms, which are there if C3, Cz and C4 all are among the channels; None takes those that
+        belong to `parameters`.
     counter : bool
         Whether a last column counts samples (absolute index modulo 2**24), so that loss is visible in any copy.
 
@@ -57,6 +60,7 @@ class Head:
         seed: int,
         rate_hz: float = 250.0,
         channel_names: Sequence[str] = DEFAULT_CHANNELS,
+        imagery: ImageryParameters | None = None,
         counter: bool = True,
     ) -> None:
         if not 64.0 <= rate_hz <= 100_000.0:
@@ -70,13 +74,19 @@ class Head:
         where = positions(self.channel_names)
         self._background = Background(parameters, rate_hz, where, seed)
         self._response = Response(parameters, where, seed)
+        self._rhythms: SensorimotorRhythms | None = None
+        if has_sensorimotor_channels(self.channel_names):
+            self._rhythms = SensorimotorRhythms(imagery or imagery_of(parameters), self.channel_names, rate_hz, seed)
+        self._rhythm_block: NDArray[np.float64] = np.empty((BLOCK_SAMPLES, 2 * len(PLACES)))
         self._block: NDArray[np.float64] = np.empty((BLOCK_SAMPLES, len(where)))
         self._block_number = -1
         self._next = 0
 
     def tell(self, marker: Marker) -> None:
-        """Let the participant see `marker`: attended target, onset, offset; others are ignored."""
+        """Let the participant see `marker`: attended target, imagined movement, onset, offset; others are ignored."""
         self._response.tell(marker)
+        if self._rhythms is not None:
+            self._rhythms.tell(marker)
 
     def generate(self, start_index: int, times: NDArray[np.float64]) -> NDArray[np.float32]:
         """Return consecutive samples.
@@ -109,8 +119,13 @@ class Head:
             number, offset = divmod(index, BLOCK_SAMPLES)
             if number != self._block_number:
                 self._block, self._block_number = self._background.block(number), number
+                if self._rhythms is not None:
+                    self._rhythm_block = self._rhythms.block(number)
             n = min(stop - index, BLOCK_SAMPLES - offset)
-            samples[index - start_index : index - start_index + n] = self._block[offset : offset + n]
+            rows = slice(index - start_index, index - start_index + n)
+            samples[rows] = self._block[offset : offset + n]
+            if self._rhythms is not None:
+                self._rhythms.add_to(samples[rows], self._rhythm_block[offset : offset + n], times[rows])
             index += n
         self._response.add_to(samples, times)
         self._next = stop

@@ -143,8 +143,8 @@ class Response:
 
 
 def _attended(marker: Marker) -> tuple[float, float] | None:
-    """Return frequency (Hz) and phase (rad) of the target attended from now on, None for looking away."""
-    if marker.payload.get("key") is None:
+    """Return frequency (Hz) and phase (rad) of the target attended from now on, None for looking away or imagining."""
+    if marker.payload.get("key") is None or marker.payload.get("imagine") is not None:
         return None
     try:
         frequency_hz, phase_rad = float(marker.payload["frequency_hz"]), float(marker.payload["phase_rad"])

@@ -8,7 +8,6 @@ from dataclasses import asdict
 from pathlib import Path
 
 from volo_acquisition.clock import SessionClock
-from volo_acquisition.recording.recorder import XdfRecorder
 from volo_acquisition.sources.base import Source
 from volo_acquisition.sources.spec import make_source
 from volo_acquisition.sources.synthetic import SyntheticSource

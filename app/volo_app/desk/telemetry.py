@@ -35,11 +35,14 @@ class Telemetry:
         To the desk; nothing new is put in while something waits, what is new is kept until then.
     clock : Clock
         Session clock.
+    attend : callable
+        Called often, in the engine's thread; returns how many frames of the stimulus screen were kept.
     """
 
-    def __init__(self, outbox: Outbox, clock: Clock) -> None:
+    def __init__(self, outbox: Outbox, clock: Clock, attend: Callable[[], int]) -> None:
         self._outbox = outbox
         self._clock = clock
+        self._attend = attend
         self._state = Snapshot()
         self._samples: list[NDArray[np.float32]] = []
         self._n_samples = 0
@@ -103,11 +106,6 @@ class Telemetry:
         view = DecisionView(decision.label, decision.confidence, latency_s)
         self._state = replace(self._state, decision=view)
 
-    def grabbed(self, count: int) -> None:
-        """Take note of how many frames of the stimulus screen were kept."""
-        if count != self._state.grabbed:
-            self.change(grabbed=count)
-
     def result(self, result: Mapping[str, object]) -> None:
         """Take the figures of a run that has finished."""
         self.change(result=dict(result))
@@ -120,12 +118,13 @@ class Telemetry:
         at_once : bool
             Something important changed: send without regard to the rate, even if something waits.
         """
+        grabbed = self._attend()
         now = self._clock.now()
         if not at_once and (now - self._sent_s < 1.0 / RATE_HZ or not self._outbox.is_free):
             return
         status = self.status() if self.status is not None else self._state.status
         samples = np.concatenate(self._samples) if self._samples else np.empty((0, 0), np.float32)
-        snapshot = replace(self._state, samples=samples, status=status, lines=tuple(self._lines))
+        snapshot = replace(self._state, samples=samples, status=status, lines=tuple(self._lines), grabbed=grabbed)
         if self._outbox.put(snapshot):
             self._sent_s = now
             self._samples, self._n_samples, self._lines = [], 0, []

@@ -5,6 +5,7 @@ from __future__ import annotations
 import queue
 import threading
 from collections import deque
+from contextlib import suppress
 from multiprocessing.connection import Connection
 
 from volo_acquisition.clock import SessionClock
@@ -41,8 +42,7 @@ class Worker:
         self._lock = threading.Lock()
         self._engine: Engine | None = None
         self._screen: ScreenProcess | None = None
-        self._n_stops = self._n_stops_done = 0
-        self._n_grabbed = 0
+        self._is_busy = self._must_stop = False
 
     def run(self) -> None:
         """Work until the desk is gone."""
@@ -73,7 +73,10 @@ class Worker:
                 self._orders.put(order)
 
     def _stop(self) -> None:
-        """End what is under way, also if its engine has not begun yet; orders that still wait come after it."""
+        """End what is under way, also if its engine has not begun yet, and forget orders that wait."""
+        with suppress(queue.Empty):
+            while True:
+                self._orders.get_nowait()
         with self._lock:
             if self._is_busy:
                 self._must_stop = True
@@ -81,9 +84,6 @@ class Worker:
                 self._engine.stop()
 
     # In the thread that works.
-
-    _is_busy = False
-    _must_stop = False
 
     def _carry_out(self, order: Order | None) -> None:
         with self._lock:
@@ -110,7 +110,6 @@ class Worker:
     def _start(self, engine: Engine, screen: ScreenProcess | None) -> None:
         with self._lock:
             self._engine, self._screen = engine, screen
-            self._n_grabbed = 0
             if self._must_stop:
                 engine.stop()
 

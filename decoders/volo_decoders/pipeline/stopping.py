@@ -14,7 +14,15 @@ __all__ = ["Accumulator", "DynamicStopping", "FixedStopping", "Stopping", "make_
 
 
 class Stopping(Protocol):
-    """A rule that says how sure one can be of a prediction, and whether that is enough."""
+    """A rule that says how sure one can be of a prediction, and whether that is enough.
+
+    Attributes
+    ----------
+    least_confidence : float
+        At the longest window a decision with less confidence is to abstain.
+    """
+
+    least_confidence: float
 
     def confidence(self, scores: NDArray[np.float64], n_samples: int) -> float:
         """Return the estimated probability that the best class is the right one."""
@@ -43,6 +51,8 @@ class FixedStopping:
     n_samples : int
         That length; shorter windows are passed over.
     """
+
+    least_confidence = 0.0
 
     def __init__(self, n_samples: int) -> None:
         self.n_samples = int(n_samples)
@@ -77,17 +87,28 @@ class DynamicStopping:
         Of the logistic curves, one a length.
     threshold : float
         Probability that suffices, 0 to 1.
+    least_confidence : float
+        At the longest window anything less likely than this is not decided: a wrong letter costs two selections, to
+        take it back and to write the right one, an abstention costs none.
     """
 
     def __init__(
-        self, n_samples: Sequence[int], intercepts: Sequence[float], slopes: Sequence[float], threshold: float = 0.95
+        self,
+        n_samples: Sequence[int],
+        intercepts: Sequence[float],
+        slopes: Sequence[float],
+        threshold: float = 0.95,
+        least_confidence: float = 0.5,
     ) -> None:
         if not 0.0 < threshold < 1.0:
             raise ValueError(f"threshold: got {threshold}, it must lie between 0 and 1")
+        if not 0.0 <= least_confidence <= threshold:
+            raise ValueError(f"least_confidence: got {least_confidence}, it must lie between 0 and {threshold}")
         self.n_samples = [int(n) for n in n_samples]
         self.intercepts = [float(v) for v in intercepts]
         self.slopes = [float(v) for v in slopes]
         self.threshold = float(threshold)
+        self.least_confidence = float(least_confidence)
         self._curves = dict(zip(self.n_samples, zip(self.intercepts, self.slopes, strict=True), strict=True))
 
     @classmethod
@@ -122,6 +143,7 @@ class DynamicStopping:
             "intercepts": self.intercepts,
             "slopes": self.slopes,
             "threshold": self.threshold,
+            "least_confidence": self.least_confidence,
         }
 
 
@@ -175,14 +197,11 @@ class Accumulator:
         The rule.
     longest : int
         Samples of the longest window: there a decision is made in any case.
-    least_confidence : float
-        Below this the decision at the longest window is to abstain.
     """
 
-    def __init__(self, stopping: Stopping, longest: int, least_confidence: float = 0.0) -> None:
+    def __init__(self, stopping: Stopping, longest: int) -> None:
         self._stopping = stopping
         self._longest = longest
-        self._least = least_confidence
         self._group: int | None = None
         self._n = 0
 
@@ -196,6 +215,6 @@ class Accumulator:
         if not (last or self._stopping.enough(confidence, prediction.n_samples)):
             return None
         label: str | None = prediction.classes[int(np.argmax(prediction.scores))]
-        if last and confidence < self._least:
+        if confidence < self._stopping.least_confidence:
             label = None
         return Decision(prediction.stop_time, prediction.stop_index, label, confidence, self._n, prediction.group)

@@ -1,0 +1,73 @@
+"""The scores of `ssvep.trca.ETRCA` as a piece of a graph, for windows of any of the chain's lengths."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from volo_decoders.onnx.graph import GraphBuilder
+from volo_decoders.onnx.lowering import decoder
+from volo_decoders.ssvep.trca import ETRCA
+
+__all__: list[str] = []
+
+_EPS = float(np.finfo(np.float64).eps)
+
+
+@decoder("etrca")
+def _etrca(g: GraphBuilder, made: ETRCA, window: str, n: str) -> str:
+    """Repeat `ETRCA._score`: truncated templates are the first `n` samples of the projected ones."""
+    n_bands, n_classes, n_channels, _ = made.templates_.shape
+    about_all = made._about_grand_mean  # noqa: SLF001 - what `_score` reads, so that nothing is computed twice
+    weights, projected, variations = made._weights, made._projected, made._template_powers  # noqa: SLF001
+    wide = g.op("Reshape", g.cast(window, np.float64), g.ints(-1, n_bands, n_channels))
+    x = g.op("Transpose", wide, perm=[1, 0, 2])  # (n_bands, n, n_channels)
+    if not about_all:
+        x = _centred(g, x, n)
+    templates = g.op(
+        "Slice", g.constant(projected), g.ints(0), g.op("Mul", n, g.ints(n_channels)), g.ints(1)
+    )  # (n_bands, n * n_channels, n_classes)
+    products = g.op("MatMul", g.op("Reshape", x, g.ints(n_bands, 1, -1)), templates)
+    products = g.op("Squeeze", products, g.ints(1))
+    gram = g.op("MatMul", g.op("Transpose", x, perm=[0, 2, 1]), x)
+    filters = g.constant(made.filters_)
+    powers = g.op("ReduceSum", g.op("Mul", g.op("MatMul", filters, gram), filters), g.ints(2), keepdims=0)
+    if made.ensemble:
+        powers = g.op("ReduceSum", powers, g.ints(1))
+    at = g.op("Sub", n, g.ints(1))
+    if about_all:
+        summed, template_sums = made._summed, made._template_sums  # noqa: SLF001
+        totals = g.op("ReduceSum", x, g.ints(1))
+        sums = g.op("ReduceSum", g.op("Mul", g.constant(summed), totals), g.ints(2), keepdims=0)
+        size = g.cast(g.op("Mul", n, g.ints(n_classes)), np.float64)
+        both = g.op("Mul", sums, _row(g, template_sums, at))
+        products = g.op("Sub", products, g.op("Div", both, size))
+        powers = g.op("Sub", powers, g.op("Div", g.op("Mul", sums, sums), size))
+    powers = g.op("Mul", powers, _row(g, variations, at))
+    zero, one = g.constant(np.float64(0.0)), g.constant(np.float64(1.0))
+    varies = g.op("Greater", powers, zero)
+    r = g.op(
+        "Div",
+        g.op("Where", varies, products, zero),
+        g.op("Sqrt", g.op("Where", varies, powers, one)),
+    )
+    if made.score == "squared":
+        r = g.op("Mul", r, r)
+    elif made.score == "signed_squared":
+        r = g.op("Mul", r, g.op("Abs", r))
+    scores = g.op("MatMul", g.constant(np.ascontiguousarray(weights[None, :])), r)
+    return g.op("Reshape", scores, g.ints(n_classes))
+
+
+def _centred(g: GraphBuilder, x: str, n: str) -> str:
+    """Return `x` less its means along axis 1; constant channels become exactly zero, as in `references.centred`."""
+    largest = g.op("ReduceMax", g.op("Abs", x), g.ints(1))
+    x = g.op("Sub", x, g.op("ReduceMean", x, g.ints(1)))
+    left = g.op("ReduceMax", g.op("Abs", x), g.ints(1))
+    rounding = g.op("Mul", g.cast(n, np.float64), g.constant(np.float64(4.0 * _EPS)))
+    flat = g.op("LessOrEqual", left, g.op("Mul", largest, rounding))
+    return g.op("Where", flat, g.constant(np.float64(0.0)), x)
+
+
+def _row(g: GraphBuilder, table: np.ndarray[tuple[int, ...], np.dtype[np.float64]], at: str) -> str:
+    """Return ``table[at]`` without its first axis."""
+    return g.op("Squeeze", g.op("Gather", g.constant(table), at, axis=0), g.ints(0))
