@@ -22,6 +22,7 @@ from typing import NamedTuple, NoReturn
 
 from volo_app.console import CommandFailed, Console, OutputClosed, WrongUsage
 from volo_app.failures import Failure, describe, write_crash_log
+from volo_app.role import limit_threads
 
 __all__ = ["COMMANDS", "Command", "build_parser", "main"]
 
@@ -35,6 +36,7 @@ class Command(NamedTuple):
 
 #: The commands, in the order of the help text.
 COMMANDS: Mapping[str, Command] = {
+    "gui": Command("volo_app.commands.gui", "open the desk: live signal, calibration, spelling with a stimulus window"),
     "demo": Command("volo_app.commands.demo", "spell a word with a simulated participant, from signal to text"),
     "devices": Command("volo_app.commands.devices", "list the amplifiers and streams that can be recorded"),
     "doctor": Command("volo_app.commands.doctor", "check this machine, and say what mends it"),
@@ -74,6 +76,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         import multiprocessing
 
         multiprocessing.freeze_support()
+    limit_threads()
     words = list(sys.argv[1:] if argv is None else argv)
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):

@@ -225,7 +225,10 @@ def _simulated_run(
             hear=hear,
             lead_in_s=LEAD_IN_S,
         )
-        return engine.run()
+        session.journal("run", run=run, task=TASK, realtime=realtime, decoder=chain.decoder_id if chain else None)
+        result = engine.run()
+        session.journal("run ended", run=run, n_decisions=result.n_decisions, events=len(result.events))
+        return result
 
 
 def spelling_summary(

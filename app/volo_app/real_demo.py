@@ -18,6 +18,7 @@ from volo_acquisition.types import Chunk, Marker
 from volo_app.datasets import ssvep_exo
 from volo_app.engine import Engine, RunResult
 from volo_app.evaluation import CHUNK_SAMPLES, EXO_OFFSET_S, exo_chain
+from volo_app.role import enter_role
 from volo_app.rows import RunRecorder
 from volo_app.session import Session
 from volo_decoders.metrics import chance_upper, itr_bits_per_min
@@ -124,11 +125,9 @@ def _recorded(settings: RealDemoSettings) -> ssvep_exo.ExoSession:
 
 def _player_main(pipe: Connection, settings: RealDemoSettings, name: str) -> None:
     """Play the recorded session into LSL outlets, with stamps of when its samples would have been taken."""
-    import signal
-
     from volo_app.outputs.lsl import ChunkOutlet, MarkerOutlet
 
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    enter_role("source-player")
     recorded = _recorded(settings)
     clock = SessionClock()
     with (

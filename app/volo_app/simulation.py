@@ -13,6 +13,7 @@ from volo_acquisition.clock import SessionClock
 from volo_acquisition.errors import DeviceError, Reason
 from volo_acquisition.sources.synthetic import SyntheticSource
 from volo_acquisition.types import Chunk, Marker
+from volo_app.role import enter_role
 from volo_paradigms.will import Will
 
 __all__ = ["Headset", "SimulatedParticipant"]
@@ -92,11 +93,9 @@ class Headset:
 
 def _headset_main(pipe: Connection, settings: SyntheticSource.Settings) -> None:
     """Run the headset until the pipe's other end is closed."""
-    import signal
-
     from volo_app.outputs.lsl import ChunkOutlet
 
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    enter_role("source-headset")
     source = SyntheticSource(settings, SessionClock())
     (info,) = source.open()
     with ChunkOutlet(info, source_id=info.stream_id) as outlet:

@@ -13,6 +13,8 @@ from numpy.typing import NDArray
 
 from volo_acquisition.synthetic.background import Background
 from volo_acquisition.synthetic.blocks import BLOCK_SAMPLES
+from volo_acquisition.synthetic.imagery import PLACES, SensorimotorRhythms, has_sensorimotor_channels
+from volo_acquisition.synthetic.imagery_parameters import ImageryParameters, imagery_of
 from volo_acquisition.synthetic.parameters import ParticipantParameters
 from volo_acquisition.synthetic.response import Response
 from volo_acquisition.synthetic.scalp import DEFAULT_CHANNELS, positions

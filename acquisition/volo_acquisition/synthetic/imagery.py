@@ -1,7 +1,7 @@
 """What imagery does to the head: mu and beta over the sensorimotor places sink, and beta rebounds after the end.
 
-All it learns comes from ``participant/attend`` markers with a field ``imagine``. The rhythms themselves come in blocks on
-the same grid as the background; how large they are is computed sample by sample from the times. So chunking cannot
+All it learns comes from ``participant/attend`` markers with a field ``imagine``. The rhythms themselves come in blocks
+on the same grid as the background; how large they are is computed sample by sample from the times. So chunking cannot
 matter. They are there only where C3, Cz and C4 all are among the channels.
 """
 
@@ -14,7 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from volo_acquisition.synthetic.background import BLOCK_SAMPLES, random_numbers
+from volo_acquisition.synthetic.blocks import BLOCK_SAMPLES, random_numbers
 from volo_acquisition.synthetic.imagery_parameters import ImageryParameters
 from volo_acquisition.synthetic.scalp import bump, positions
 from volo_acquisition.types import Marker

@@ -11,7 +11,18 @@ from numpy.typing import NDArray
 
 from volo_app.run_result import EngineStatus
 
-__all__ = ["Calibrate", "DecisionView", "GrabScreen", "Order", "Phase", "Snapshot", "Spell", "Stop", "StreamView", "Watch"]
+__all__ = [
+    "Calibrate",
+    "DecisionView",
+    "GrabScreen",
+    "Order",
+    "Phase",
+    "Snapshot",
+    "Spell",
+    "Stop",
+    "StreamView",
+    "Watch",
+]
 
 
 class Phase(StrEnum):

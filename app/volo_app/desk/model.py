@@ -47,12 +47,12 @@ class DeskModel:
         The last one.
     traces : TraceBuffer or None
         Of the stream shown.
-    log : deque of str
-        The newest lines.
+    unread : deque of str
+        Lines of the log that were not shown yet; whoever shows them takes them out.
     result : dict
         Figures of the runs so far, newer ones over older ones.
-    is_lost : bool
-        Whether the engine's process has ended.
+    is_lost, is_connected : bool
+        Whether the engine's process has ended; whether it has said anything yet.
     """
 
     source: str = "synthetic"
@@ -61,7 +61,7 @@ class DeskModel:
     acknowledged: str = ""
     snapshot: Snapshot = field(default_factory=Snapshot)
     traces: TraceBuffer | None = None
-    log: deque[str] = field(default_factory=lambda: deque(maxlen=N_LOG_LINES))
+    unread: deque[str] = field(default_factory=lambda: deque(maxlen=N_LOG_LINES))
     result: dict[str, object] = field(default_factory=dict)
     is_lost: bool = False
     is_connected: bool = False
@@ -70,7 +70,7 @@ class DeskModel:
         """Take a snapshot of the engine."""
         self.is_connected = True
         self.snapshot = snapshot
-        self.log.extend(snapshot.lines)
+        self.unread.extend(snapshot.lines)
         self.result |= snapshot.result
         if snapshot.stream is not None:
             if self.traces is None or self.traces.view != snapshot.stream:
@@ -81,7 +81,7 @@ class DeskModel:
         """Take note that the engine's process has ended."""
         if not self.is_lost:
             self.is_lost = True
-            self.log.append("The engine ended unexpectedly")
+            self.unread.append("The engine ended unexpectedly")
 
     # What may be done.
 

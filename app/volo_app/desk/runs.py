@@ -11,7 +11,7 @@ from volo_acquisition.clock import SessionClock
 from volo_acquisition.sources.base import Source
 from volo_acquisition.sources.spec import make_source
 from volo_acquisition.sources.synthetic import SyntheticSource
-from volo_acquisition.types import Chunk, Item, Marker, StreamInfo
+from volo_acquisition.types import Item, Marker, StreamInfo
 from volo_app.desk.messages import Calibrate, Phase, Spell, Watch
 from volo_app.desk.process import DeskSettings
 from volo_app.desk.telemetry import Telemetry

@@ -289,7 +289,9 @@ def run_window(pipe: Connection, settings: ScreenSettings) -> None:
         pipe.send(Failed(error.message, error.hint))
         return
     if app.platformName() in ("offscreen", "minimal") or not QOpenGLContext().create():
-        pipe.send(Failed(f"no OpenGL on Qt's platform {app.platformName()!r}", "start Volo on a desktop with a display"))
+        pipe.send(
+            Failed(f"no OpenGL on Qt's platform {app.platformName()!r}", "start Volo on a desktop with a display")
+        )
         return
     window = StimulusWindow(pipe, settings, layout)
 

@@ -1,0 +1,92 @@
+"""`volo gui`: the operator's desk."""
+
+from __future__ import annotations
+
+import argparse
+
+from volo_app.console import Console, WrongUsage
+
+HELP = "open the desk: live signal, calibration, spelling with a stimulus window"
+EXAMPLE = """examples:
+  volo gui
+  volo gui --source lsl:name=EEG --participant P001 --layout benchmark40 --stimulus full-screen
+  volo gui --auto --text "AB" --screenshot desk.png"""
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    """Add the command's options."""
+    parser.add_argument(
+        "--source", default="synthetic", metavar="NAME", help="synthetic (default), lsl:name=EEG, brainflow:BOARD, ..."
+    )
+    parser.add_argument("--workspace", metavar="DIR", help="where the session goes (default ~/Volo)")
+    parser.add_argument("--participant", help="code of the participant, never a name (default P001, synthetic: SIM)")
+    parser.add_argument("--layout", default="four", help="keys: a layout's name or file (default four)")
+    parser.add_argument("--decoder", metavar="DIR", help="folder that `volo train` wrote, to spell with at once")
+    parser.add_argument("--text", default="AB", help="what a simulated participant is to write (default AB)")
+    parser.add_argument("--blocks", type=int, default=3, metavar="N", help="calibration blocks (default 3)")
+    parser.add_argument(
+        "--stimulus",
+        choices=("auto", "full-screen", "window"),
+        default="auto",
+        help="where the keys flicker; auto (default) fills a second display, or else opens a window",
+    )
+    parser.add_argument("--theme", choices=("auto", "dark", "light"), default="auto", help="colours (default auto)")
+    parser.add_argument(
+        "--auto",
+        action="store_true",
+        help="let the simulated participant calibrate and spell through both windows, then leave; things flicker",
+    )
+    parser.add_argument(
+        "--screenshot", metavar="FILE", help="with --auto: keep images of both windows near the end, FILE.png"
+    )
+
+
+def run(args: argparse.Namespace, console: Console) -> dict[str, object]:
+    """Open the desk and return the figures of its last runs."""
+    from pathlib import Path
+
+    simulated = args.source.partition(":")[0].strip() == "synthetic"
+    if args.auto and not simulated:
+        raise WrongUsage("--auto is for the simulated participant: leave --source, or give synthetic")
+    if args.screenshot and not args.auto:
+        raise WrongUsage("--screenshot goes with --auto")
+    if args.screenshot and Path(args.screenshot).suffix.lower() != ".png":
+        raise WrongUsage(f"--screenshot: got {args.screenshot!r}, the name of an image ends in .png")
+    if not 2 <= args.blocks <= 20:
+        raise WrongUsage(f"--blocks: got {args.blocks}, allowed is 2 to 20")
+
+    from volo_app.desk.app import DeskOptions, run_desk
+    from volo_app.desk.process import DeskSettings
+    from volo_app.session import default_workspace
+    from volo_paradigms.layout import load_layout
+
+    layout = load_layout(args.layout)
+    if simulated:
+        try:
+            layout.spell(args.text)
+        except ValueError as error:
+            raise WrongUsage(str(error)) from error
+    workspace = Path(args.workspace) if args.workspace else default_workspace()
+    settings = DeskSettings(
+        workspace=str(workspace.absolute()),
+        participant=args.participant or ("SIM" if simulated else "P001"),
+        layout=args.layout,
+        decoder_folder=args.decoder or "",
+        stimulus=args.stimulus,
+    )
+    if args.auto:
+        console.print("A simulated participant calibrates and spells; keys will flicker. Escape stops.")
+    figures = run_desk(
+        DeskOptions(
+            settings=settings,
+            source=args.source,
+            text=args.text,
+            n_blocks=args.blocks,
+            auto=args.auto,
+            screenshot=str(Path(args.screenshot).absolute()) if args.screenshot else "",
+            theme=args.theme,
+        )
+    )
+    if args.auto:
+        console.print(f"Spelled {figures['text']!r}; everything was recorded in {figures['session']}")
+    return {**figures, "simulated": simulated}

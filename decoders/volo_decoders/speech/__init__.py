@@ -1,0 +1,1 @@
+"""Speech from the scalp: envelopes reconstructed from EEG, and which of two talkers is attended."""
