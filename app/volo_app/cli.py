@@ -48,6 +48,7 @@ COMMANDS: Mapping[str, Command] = {
     "spell": Command("volo_app.commands.spell", "spell live with a fitted decoder"),
     "replay": Command("volo_app.commands.replay", "run a recording through the online pipeline again"),
     "evaluate": Command("volo_app.commands.evaluate", "measure a decoder's accuracy on a data set"),
+    "attend": Command("volo_app.commands.attend", "tell which of two simulated talkers is attended"),
 }
 
 

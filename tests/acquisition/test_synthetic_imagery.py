@@ -48,10 +48,9 @@ def ask(head, sizes, start=0, markers=(), told_late_s=0.0):
     return np.concatenate(parts)
 
 
-def test_the_imagery_of_the_population_is_frozen_and_apart_from_the_responses():
+def test_the_imagery_of_the_population_is_frozen():
     assert imagery_parameters.IMAGERY_VERSION == 1
     assert imagery_sha256() == "981b22a3b9a8f676299fe8a3d1df4a841e7e56fc0817f130ff85ce770f6a806a"
-    assert not set(asdict(IMAGERY_MEDIAN)) & set(asdict(MEDIAN))
 
 
 def test_the_hash_sees_the_imagery_and_only_that(monkeypatch):
@@ -144,7 +143,7 @@ def test_beta_rebounds_after_the_end_where_it_had_sunk_and_mu_does_not():
 
 
 def test_an_unknown_movement_is_refused_by_a_head_that_could_show_it():
-    with pytest.raises(ValueError, match="imagine is 'wings', allowed are left, right"):
+    with pytest.raises(ValueError, match="got imagine 'wings', allowed are left, right"):
         Head(MEDIAN, seed=1, channel_names=MOTOR).tell(imagine(0.0, "wings"))
 
 

@@ -12,6 +12,9 @@ from hypothesis import strategies as st
 
 from volo_acquisition.registry import load, names
 from volo_decoders.contract import CHECKS, ContractError, Trials, check_decoder, make_trials
+from volo_decoders.imagery.band_power import BandPowerLda
+from volo_decoders.imagery.csp import CspLda
+from volo_decoders.imagery.trials import make_imagery_trials
 from volo_decoders.ssvep.fbcca import FBCCA
 from volo_decoders.ssvep.trca import ETRCA
 
@@ -20,6 +23,12 @@ FACTORIES: dict[str, Callable[[Trials], Any]] = {
         list(t.frequencies_hz), list(t.classes), rate_hz=t.rate_hz, n_harmonics=2, n_bands=t.n_bands
     ),
     "etrca": lambda t: ETRCA(n_bands=t.n_bands),
+    "csp_lda": lambda t: CspLda(2),
+    "band_power_lda": lambda t: BandPowerLda(
+        [f"{c}:{band}" for c in ("C1", "C3", "Cz", "C4") for band in ("8-12", "18-26")],
+        ["C1", "C3", "Cz", "C4"],
+        [[8.0, 12.0], [18.0, 26.0]],
+    ),
 }
 VARIANTS: dict[str, Callable[[Trials], Any]] = {
     "fbcca-unsquared": lambda t: FACTORIES["fbcca"](t).set_params(squared=False),
@@ -28,17 +37,20 @@ VARIANTS: dict[str, Callable[[Trials], Any]] = {
     "etrca-signed-squared": lambda t: ETRCA(t.n_bands, score="signed_squared"),
     "etrca-meegkit": lambda t: ETRCA(t.n_bands, compat="meegkit"),
     "etrca-regularized": lambda t: ETRCA(t.n_bands, regularization=0.1),
+    "csp_lda-ledoit-wolf": lambda t: CspLda(2, shrinkage="ledoit_wolf"),
+    "csp_lda-no-shrinkage": lambda t: CspLda(1, shrinkage="none"),
+    "csp_lda-all-filters": lambda t: CspLda(99),
 }
 #: Decoders whose scores do not depend on the scale of each single channel.
-CHANNEL_SCALE_FREE = ("fbcca", "fbcca-unsquared", "trca", "etrca", "etrca-squared")
+CHANNEL_SCALE_FREE = ("fbcca", "fbcca-unsquared", "trca", "etrca", "etrca-squared", "band_power_lda")
 EVERY = {**FACTORIES, **VARIANTS}
-#: meegkit's lengths and signs of filters hang on what the eigenvalue routine meets first.
-ORDER_FREE = sorted(set(EVERY) - {"etrca-meegkit"})
+#: meegkit's lengths and signs of filters hang on what the eigenvalue routine meets first; band powers name channels.
+ORDER_FREE = sorted(set(EVERY) - {"etrca-meegkit", "band_power_lda"})
 
 
-@pytest.fixture(scope="module")
-def trials() -> Trials:
-    return make_trials()
+def trials_for(name: str) -> Trials:
+    """Trials whose classes the decoder can tell apart: frequencies, or where power is missing."""
+    return make_imagery_trials() if name.startswith(("csp_lda", "band_power_lda")) else make_trials()
 
 
 def test_every_registered_decoder_is_tested() -> None:
@@ -47,13 +59,19 @@ def test_every_registered_decoder_is_tested() -> None:
 
 @pytest.mark.parametrize("name", sorted(FACTORIES))
 def test_registered_decoder_keeps_the_contract(name: str) -> None:
-    check_decoder(load("volo.decoders", name), FACTORIES[name])
+    check_decoder(load("volo.decoders", name), FACTORIES[name], trials_for(name))
+
+
+def test_imagery_of_two_classes_keeps_the_contract() -> None:
+    two = make_imagery_trials(classes=("left", "right"))
+    for name in ("csp_lda", "band_power_lda"):
+        check_decoder(load("volo.decoders", name), FACTORIES[name], two)
 
 
 @pytest.mark.parametrize("check", CHECKS, ids=lambda check: check.__name__.strip("_"))
 @pytest.mark.parametrize("name", sorted(VARIANTS))
-def test_variant_keeps_the_contract(name: str, check: Any, trials: Trials) -> None:
-    check(VARIANTS[name], trials)
+def test_variant_keeps_the_contract(name: str, check: Any) -> None:
+    check(VARIANTS[name], trials_for(name))
 
 
 # What the mathematics promises beyond the contract.
@@ -74,7 +92,8 @@ def _scores(make: Callable[[Trials], Any], trials: Trials, change: Callable[[np.
 @pytest.mark.parametrize("name", ORDER_FREE)
 @given(order=st.permutations(range(4)))
 @_GENTLE
-def test_scores_do_not_depend_on_the_order_of_channels(name: str, trials: Trials, order: list[int]) -> None:
+def test_scores_do_not_depend_on_the_order_of_channels(name: str, order: list[int]) -> None:
+    trials = trials_for(name)
     plain = _scores(EVERY[name], trials, lambda x: x)
     np.testing.assert_allclose(_scores(EVERY[name], trials, lambda x: x[:, :, order]), plain, rtol=0, atol=1e-9)
 
@@ -82,7 +101,8 @@ def test_scores_do_not_depend_on_the_order_of_channels(name: str, trials: Trials
 @pytest.mark.parametrize("name", sorted(EVERY))
 @given(exponent=st.floats(-9.0, 6.0))
 @_GENTLE
-def test_scores_do_not_depend_on_the_unit_of_the_signal(name: str, trials: Trials, exponent: float) -> None:
+def test_scores_do_not_depend_on_the_unit_of_the_signal(name: str, exponent: float) -> None:
+    trials = trials_for(name)
     plain = _scores(EVERY[name], trials, lambda x: x)
     np.testing.assert_allclose(_scores(EVERY[name], trials, lambda x: x * 10**exponent), plain, rtol=0, atol=1e-9)
 
@@ -94,8 +114,9 @@ def test_scores_do_not_depend_on_the_unit_of_the_signal(name: str, trials: Trial
 )
 @_GENTLE
 def test_scores_do_not_depend_on_the_scale_and_sign_of_single_channels(
-    name: str, trials: Trials, exponents: list[float], flips: list[bool]
+    name: str, exponents: list[float], flips: list[bool]
 ) -> None:
+    trials = trials_for(name)
     gain = (np.where(flips, -1.0, 1.0) * 10 ** np.array(exponents))[:, None]
     plain = _scores(EVERY[name], trials, lambda x: x)
     scaled = _scores(EVERY[name], trials, lambda x: gain * x)

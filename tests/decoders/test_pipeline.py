@@ -108,6 +108,23 @@ def test_any_chunking_gives_the_same_bits(size: int) -> None:
     assert len(WHOLE) == 4
 
 
+def test_a_chunk_longer_than_any_buffer_gives_the_same_windows() -> None:
+    n = 60 * 250
+    samples = np.random.default_rng(3).normal(size=(n, 2)).astype(np.float32)
+    times = np.arange(n) / RATE_HZ
+    markers = [Marker(5.0 * k, "stimulus/onset", {"trial": k}) for k in range(1, 11)]
+    results = []
+    for size in (n, 25):
+        made = pipeline()
+        out: list[Prediction] = []
+        for a in range(0, n, size):
+            chunk = Chunk("amp", a, samples[a : a + size], times[a : a + size])
+            out += made.push(chunk, markers if a == 0 else ())
+        results.append(fingerprint(out))
+    assert len(results[0]) == 2 * len(markers)
+    assert results[0] == results[1]
+
+
 @pytest.mark.parametrize("size", [1, 7, 25, 256])
 def test_stages_that_are_not_mergeable_get_fixed_blocks_and_so_the_same_bits(size: int) -> None:
     results = []

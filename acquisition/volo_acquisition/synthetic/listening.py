@@ -15,7 +15,8 @@ from dataclasses import asdict, dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from volo_acquisition.synthetic.background import BLOCK_SAMPLES, PinkNoise, random_numbers
+from volo_acquisition.synthetic.background import PinkNoise
+from volo_acquisition.synthetic.blocks import BLOCK_SAMPLES, random_numbers
 from volo_acquisition.synthetic.scalp import bump, mixing, positions
 from volo_acquisition.types import Marker
 
@@ -60,7 +61,7 @@ class ListeningParameters:
     pause_s : tuple of 2 float
         Shortest and longest silence between phrases.
     drift_exponent, drift_log_sd : float
-        Slow waxing and waning of loudness: log-normal, its log 1 / f ** exponent.
+        Slow waxing and waning of loudness from syllable to syllable: log-normal, its log 1 / f ** exponent.
     peak_s, peak_sd_s, peak_gain : tuple of 3 float
         Response to a unit of envelope: three Gaussian deflections (P1, N1, P2), their times, widths and signs.
     response_uv : float
@@ -87,7 +88,7 @@ class ListeningParameters:
     peak_s: tuple[float, float, float] = (0.05, 0.1, 0.18)
     peak_sd_s: tuple[float, float, float] = (0.012, 0.02, 0.035)
     peak_gain: tuple[float, float, float] = (0.4, -1.0, 0.6)
-    response_uv: float = 0.8
+    response_uv: float = 0.3
     ignored_gain: float = 0.5
     pattern_centre: tuple[float, float] = (0.0, 0.15)
     pattern_width: float = 0.5
@@ -113,7 +114,8 @@ def response_kernel(parameters: ListeningParameters = LISTENING) -> Array:
     t = np.arange(math.ceil(_KERNEL_S * parameters.rate_hz) + 1) / parameters.rate_hz
     peaks = zip(parameters.peak_s, parameters.peak_sd_s, parameters.peak_gain, strict=True)
     kernel: Array = np.sum([g * np.exp(-0.5 * ((t - at) / sd) ** 2) for at, sd, g in peaks], axis=0)
-    return kernel / np.abs(kernel).max()
+    kernel /= np.abs(kernel).max()
+    return kernel
 
 
 class SpeechEnvelope:
@@ -133,39 +135,35 @@ class SpeechEnvelope:
         self._p = parameters
         self._random = random_numbers(seed, 20 + talker, trial)
         self._drift_random = random_numbers(seed, 30 + talker, trial)
-        self._drift = PinkNoise(parameters.drift_exponent, parameters.rate_hz, 1)
+        self._drift = PinkNoise(parameters.drift_exponent, parameters.syllable_hz, 1)  # one number a syllable
         self._drift.start(self._drift_random)
-        self._ready = np.empty(0)  # syllables only grow to the right: samples before `_start` are final
-        self._start = 0
-        self._drifts = np.empty(0)
+        self._drifts: list[float] = []
+        self._ready: Array = np.empty(0)
 
     def take(self, n_samples: int) -> Array:
         """Return the next samples, shape (n_samples,), not negative; about 1 where a syllable is loudest."""
-        while self._start < n_samples:
+        while len(self._ready) < n_samples:
             self._speak_phrase()
-        while len(self._drifts) < n_samples:
-            self._drifts = np.append(self._drifts, self._drift.block(self._drift_random)[:, 0])
-        loudness = np.exp(self._p.drift_log_sd * self._drifts[:n_samples])
-        out: Array = self._ready[:n_samples] * loudness
-        self._ready, self._drifts = self._ready[n_samples:], self._drifts[n_samples:]
-        self._start -= n_samples
+        out, self._ready = self._ready[:n_samples], self._ready[n_samples:]
         return out
 
     def _speak_phrase(self) -> None:
-        """Append a phrase and the pause after it; `_start` moves to the end of the pause."""
+        """Append a phrase and the pause after it."""
         p, random = self._p, self._random
         low, high = p.syllables_per_phrase
+        parts = [self._ready]
         for _ in range(int(random.integers(low, high + 1))):
             length_s = math.exp(random.normal(0.0, p.syllable_log_sd)) / p.syllable_hz
             n = max(8, round(length_s * p.rate_hz))
             rise = n // 3
             up = 0.5 - 0.5 * np.cos(np.pi * (np.arange(rise) + 0.5) / rise)
             down = 0.5 + 0.5 * np.cos(np.pi * (np.arange(n - rise) + 0.5) / (n - rise))
-            loudness = math.exp(random.normal(0.0, p.syllable_loudness_log_sd))
-            self._ready = np.append(self._ready, loudness * np.concatenate([up, down]))
-        pause = round(random.uniform(*p.pause_s) * p.rate_hz)
-        self._ready = np.append(self._ready, np.zeros(pause))
-        self._start = len(self._ready)
+            if not self._drifts:
+                self._drifts = self._drift.block(self._drift_random)[:, 0].tolist()
+            loudness = random.normal(0.0, p.syllable_loudness_log_sd) + p.drift_log_sd * self._drifts.pop(0)
+            parts.append(math.exp(loudness) * np.concatenate([up, down]))
+        parts.append(np.zeros(round(random.uniform(*p.pause_s) * p.rate_hz)))
+        self._ready = np.concatenate(parts)
 
 
 class Listener:

@@ -23,7 +23,14 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--layout", default="four", help="keys: a layout's name or file (default four)")
     parser.add_argument("--decoder", metavar="DIR", help="folder that `volo train` wrote, to spell with at once")
     parser.add_argument("--text", default="AB", help="what a simulated participant is to write (default AB)")
-    parser.add_argument("--blocks", type=int, default=3, metavar="N", help="calibration blocks (default 3)")
+    parser.add_argument("--blocks", type=int, default=4, metavar="N", help="calibration blocks (default 4)")
+    parser.add_argument(
+        "--longest-window", type=float, default=2.0, metavar="S", help="longest window to train for (default 2 s)"
+    )
+    parser.add_argument(
+        "--gaze-shift", type=float, default=0.7, metavar="S", help="time to move the eyes before a trial (default 0.7)"
+    )
+    parser.add_argument("--rest", type=float, default=0.5, metavar="S", help="rest after a trial (default 0.5)")
     parser.add_argument(
         "--stimulus",
         choices=("auto", "full-screen", "window"),
@@ -52,8 +59,12 @@ def run(args: argparse.Namespace, console: Console) -> dict[str, object]:
         raise WrongUsage("--screenshot goes with --auto")
     if args.screenshot and Path(args.screenshot).suffix.lower() != ".png":
         raise WrongUsage(f"--screenshot: got {args.screenshot!r}, the name of an image ends in .png")
-    if not 2 <= args.blocks <= 20:
-        raise WrongUsage(f"--blocks: got {args.blocks}, allowed is 2 to 20")
+    if not args.longest_window >= 0.4:
+        raise WrongUsage(f"--longest-window: got {args.longest_window:g}, it must be at least 0.4")
+    if not 3 <= args.blocks <= 20:
+        raise WrongUsage(f"--blocks: got {args.blocks}, allowed is 3 to 20")
+    if not (args.gaze_shift >= 0.0 and args.rest >= 0.0):
+        raise WrongUsage("--gaze-shift and --rest must be at least 0")
 
     from volo_app.desk.app import DeskOptions, run_desk
     from volo_app.desk.process import DeskSettings
@@ -72,6 +83,9 @@ def run(args: argparse.Namespace, console: Console) -> dict[str, object]:
         participant=args.participant or ("SIM" if simulated else "P001"),
         layout=args.layout,
         decoder_folder=args.decoder or "",
+        longest_window_s=args.longest_window,
+        gaze_shift_s=args.gaze_shift,
+        rest_s=args.rest,
         stimulus=args.stimulus,
     )
     if args.auto:

@@ -52,7 +52,7 @@ class DeskOptions:
     settings: DeskSettings
     source: str = "synthetic"
     text: str = "AB"
-    n_blocks: int = 3
+    n_blocks: int = 4
     auto: bool = False
     screenshot: str = ""
     theme: str = "auto"

@@ -46,17 +46,16 @@ class Autopilot:
         if model.error and self._leg is not _Leg.DONE:
             self.error = model.error
             self._leg = _Leg.DONE
-        if self._leg is _Leg.DONE:
+        if self._leg is _Leg.DONE or (self._leg is _Leg.WAITING and not model.can_calibrate):
             return None
         if self._leg is _Leg.WAITING:
-            if not model.can_calibrate:
-                return None
             return self._begin(_Leg.CALIBRATING, model.calibrate())
         if phase is not Phase.IDLE:
             self._under_way = True
             return self._near_the_end(model)
-        if not self._under_way:
-            return None
+        return self._after_a_run(model) if self._under_way else None
+
+    def _after_a_run(self, model: DeskModel) -> Order | None:
         if self._leg is _Leg.CALIBRATING and model.can_spell:
             return self._begin(_Leg.SPELLING, model.spell())
         if self._leg is _Leg.CALIBRATING:

@@ -57,7 +57,7 @@ class DeskModel:
 
     source: str = "synthetic"
     target_text: str = "AB"
-    n_blocks: int = 3
+    n_blocks: int = 4
     acknowledged: str = ""
     snapshot: Snapshot = field(default_factory=Snapshot)
     traces: TraceBuffer | None = None
@@ -186,4 +186,5 @@ class DeskModel:
             ("Windows skipped", str(status.skipped), status.skipped > 0),
             ("Late frames", late, status.late_frames > 0.01 * frames and status.frames > 0),
             ("Missed frames", missed, status.missed_frames > 0),
+            ("Screen timing", self.snapshot.screen or "–", False),
         )

@@ -133,18 +133,18 @@ class CountersCard(Card):
         self._grid.setColumnStretch(0, 1)
         self._values: list[QLabel] = []
         self.column.addLayout(self._grid)
-        self._screen = named_label("", "muted", "Stimulus screen")
-        self.column.addWidget(self._screen)
         self.show_model(DeskModel())
 
     def show_model(self, model: DeskModel) -> None:
         """Show the counters; trouble stands out by weight and colour and says so to a screen reader."""
         for row, (name, value, is_trouble) in enumerate(model.counters):
             if row == len(self._values):
-                label = named_label(value)
+                label, heading = named_label(value), named_label(name)
+                label.setWordWrap(False)
+                heading.setWordWrap(False)
                 label.setAlignment(Qt.AlignmentFlag.AlignRight)
                 self._values.append(label)
-                self._grid.addWidget(named_label(name), row, 0)
+                self._grid.addWidget(heading, row, 0)
                 self._grid.addWidget(label, row, 1)
             label = self._values[row]
             style = "trouble" if is_trouble else "value"
@@ -154,6 +154,3 @@ class CountersCard(Card):
                 label.style().polish(label)
             label.setAccessibleName(f"{name}, needs attention" if is_trouble else name)
             label.setText(f"! {value}" if is_trouble else value)
-        screen = model.snapshot.screen
-        self._screen.setText(f"Screen: {screen}" if screen else "")
-        self._screen.setVisible(bool(screen))

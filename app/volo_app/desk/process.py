@@ -26,6 +26,8 @@ class DeskSettings:
         ``"etrca"`` or ``"fbcca"``, trained by a calibration.
     decoder_folder : str
         A fitted decoder to spell with before any calibration; empty for none.
+    longest_window_s : float
+        Longest window that a calibration trains for, at least 0.4.
     threshold : float
         Confidence at which a key is decided.
     gaze_shift_s : float
@@ -41,10 +43,15 @@ class DeskSettings:
     layout: str = "four"
     decoder: str = "etrca"
     decoder_folder: str = ""
+    longest_window_s: float = 2.0
     threshold: float = 0.95
     gaze_shift_s: float = 0.7
     rest_s: float = 0.5
     stimulus: str = "auto"
+
+    def __post_init__(self) -> None:
+        if not self.longest_window_s >= 0.4:
+            raise ValueError(f"longest_window_s: got {self.longest_window_s}, it must be at least 0.4")
 
 
 def engine_main(pipe: Connection, settings: DeskSettings) -> None:

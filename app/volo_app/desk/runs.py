@@ -9,20 +9,21 @@ from pathlib import Path
 
 from volo_acquisition.clock import SessionClock
 from volo_acquisition.sources.base import Source
-from volo_acquisition.sources.spec import make_source
+from volo_acquisition.sources.spec import make_source, parse_spec
 from volo_acquisition.sources.synthetic import SyntheticSource
 from volo_acquisition.types import Item, Marker, StreamInfo
 from volo_app.desk.messages import Calibrate, Phase, Spell, Watch
 from volo_app.desk.process import DeskSettings
 from volo_app.desk.telemetry import Telemetry
 from volo_app.engine import Engine, RunResult
-from volo_app.presets import VISUAL_LATENCY_S, ssvep_chain
+from volo_app.presets import SPELLER_LENGTHS_S, VISUAL_LATENCY_S, ssvep_chain
 from volo_app.rows import RunRecorder
 from volo_app.session import Session, create_session
 from volo_app.simulation import SimulatedParticipant
 from volo_app.stimulus.client import ScreenProcess
 from volo_app.stimulus.process import ScreenSettings
 from volo_app.training import train_file
+from volo_decoders.chain import ChainSpec
 from volo_decoders.fitted import FittedChain
 from volo_decoders.store import load_decoder, save_decoder
 from volo_paradigms.calibration import CalibrationSettings, SsvepCalibration
@@ -65,6 +66,7 @@ class Runs:
         self._fitted: FittedChain | None = None
         self._decoder_name = ""
         self._decoder_saved = False
+        self._n_runs = 0
 
     def load_decoder(self) -> None:
         """Load the decoder named in the settings, if there is one."""
@@ -82,7 +84,7 @@ class Runs:
         """Record a calibration and train on it."""
         layout = load_layout(self._settings.layout)
         rate_hz = 250.0  # of the windows' lengths only; the chain is built for the stream's own rate
-        longest_s = ssvep_chain(self._settings.decoder, layout, rate_hz).window.lengths_s[-1]
+        longest_s = self._chain(rate_hz).window.lengths_s[-1]
         paradigm = SsvepCalibration(
             CalibrationSettings(
                 layout=self._settings.layout,
@@ -104,17 +106,23 @@ class Runs:
         if reason != "finished":
             self._telemetry.log(f"Calibration {reason} after {paradigm.n_complete} of {total} trials")
             return
-        self._telemetry.begin(Phase.TRAINING)
+        self._telemetry.change(phase=Phase.TRAINING, done=0, total=order.n_blocks)
         self._telemetry.log(f"Calibrated with {total} trials; training {self._settings.decoder}")
         fitted = train_file(
             path,
-            lambda info: ssvep_chain(self._settings.decoder, layout, info.rate_hz),
+            lambda info: self._chain(info.rate_hz),
             threshold=self._settings.threshold,
             progress=lambda done, of: self._telemetry.change(done=done, total=of),
         )
         self._use(fitted, f"{self._settings.decoder}-{path.stem.partition('_run-')[2].partition('_')[0]}", saved=False)
         self._telemetry.log(f"Trained {fitted.decoder_id}")
         self._telemetry.result({"calibration_file": str(path), "decoder": fitted.decoder_id, **_figures(result)})
+
+    def _chain(self, rate_hz: float) -> ChainSpec:
+        """Return the chain that a calibration trains."""
+        lengths_s = tuple(length for length in SPELLER_LENGTHS_S if length <= self._settings.longest_window_s)
+        layout = load_layout(self._settings.layout)
+        return ssvep_chain(self._settings.decoder, layout, rate_hz, lengths_s=lengths_s)
 
     def spell(self, order: Spell) -> None:
         """Spell online with the decoder at hand."""
@@ -153,7 +161,8 @@ class Runs:
     ) -> tuple[Path, RunResult, str]:
         """Run a paradigm with the stimulus window; return the recording, what happened, and why it ended."""
         clock = SessionClock()
-        source = make_source(order.source, clock)
+        self._n_runs += 1
+        source = make_source(_with_seed(order.source, self._n_runs), clock)
         simulated = isinstance(source, SyntheticSource)
         participant = SimulatedParticipant(will, source.tell) if isinstance(source, SyntheticSource) else None
         told = _Told(source, self._telemetry)
@@ -187,7 +196,7 @@ class Runs:
                 on_chunk=self._telemetry.chunk,
                 lead_in_s=LEAD_IN_S,
             )
-            self._telemetry.begin(phase, screen=screen.info.line(), **shown)
+            self._telemetry.begin(phase, screen=screen.info.brief(), **shown)
             self._telemetry.log(f"Stimulus: {screen.info.line()}")
             self._telemetry.log(f"Recording {path.name}")
             result = self._run(engine, screen)
@@ -254,6 +263,13 @@ class _Told:
 
 def _is_simulated(source: str) -> bool:
     return source.partition(":")[0].strip() == "synthetic"
+
+
+def _with_seed(source: str, seed: int) -> str:
+    """Return the text of a source, where a simulated participant thinks of something else in each run."""
+    if not _is_simulated(source) or any(key == "seed" for key, _ in parse_spec(source).values):
+        return source
+    return f"{source}{',' if ':' in source else ':'}seed={seed}"
 
 
 def _figures(result: RunResult) -> Mapping[str, object]:

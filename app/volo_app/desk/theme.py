@@ -108,9 +108,13 @@ def _sheet(t: Theme) -> str:
     QLabel#trouble {{ color: {t.trouble}; font-weight: 600; }}
     QLabel#error {{ background: {t.trouble_field}; color: {t.trouble}; border-radius: 8px; padding: 10px;
         font-weight: 600; }}
-    QLineEdit, QComboBox, QSpinBox, QPlainTextEdit {{ background: {t.field}; color: {t.text};
+    QLineEdit, QComboBox, QPlainTextEdit {{ background: {t.field}; color: {t.text};
         border: 1px solid {t.border}; border-radius: 6px; padding: 6px; }}
-    QLineEdit:focus, QComboBox:focus, QSpinBox:focus, QPlainTextEdit:focus {{ border: 2px solid {t.accent}; padding: 5px; }}
+    QLineEdit:focus, QComboBox:focus, QPlainTextEdit:focus {{ border: 2px solid {t.accent}; padding: 5px; }}
+    QComboBox QAbstractItemView {{ background: {t.field}; color: {t.text}; }}
+    QSpinBox {{ min-height: 30px; }}
+    QCheckBox::indicator {{ width: 18px; height: 18px; }}
+    QCheckBox::indicator:unchecked {{ border: 2px solid {t.muted}; border-radius: 4px; background: {t.field}; }}
     QPushButton {{ background: {t.card}; color: {t.text}; border: 1px solid {t.border}; border-radius: 6px;
         padding: 9px 16px; }}
     QPushButton:hover:enabled {{ border-color: {t.accent}; }}

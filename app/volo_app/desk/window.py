@@ -8,7 +8,6 @@ from PySide6.QtGui import QCloseEvent, QKeySequence, QShortcut
 from PySide6.QtWidgets import (
     QCheckBox,
     QComboBox,
-    QGridLayout,
     QHBoxLayout,
     QLineEdit,
     QPlainTextEdit,
@@ -68,11 +67,11 @@ class DeskWindow(QWidget):
         self._log.setReadOnly(True)
         self._log.setAccessibleName("Log")
         self._log.setMaximumBlockCount(400)
-        self._log.setFixedHeight(112)
+        self._log.setFixedHeight(96)
         self._calibration, self._spelling = self._calibration_card(), self._spelling_card()
         self._arrange()
         QShortcut(QKeySequence("Escape"), self, self._stop.click)
-        self.resize(1240, 780)
+        self.resize(1240, 800)
         self.show_model()
 
     # Building.
@@ -99,7 +98,7 @@ class DeskWindow(QWidget):
     def _calibration_card(self) -> Card:
         card = Card("1  Calibration")
         self._blocks = QSpinBox()
-        self._blocks.setRange(2, 20)
+        self._blocks.setRange(3, 20)
         self._blocks.setValue(self._model.n_blocks)
         self._blocks.setAccessibleName("Calibration blocks")
         self._blocks.setSuffix(" blocks")
@@ -143,18 +142,25 @@ class DeskWindow(QWidget):
             top.addWidget(widget)
         page.addLayout(top)
         page.addWidget(self._error)
-        body = QGridLayout()
+        left, right = QVBoxLayout(), QVBoxLayout()
+        for column in (left, right):
+            column.setSpacing(10)
+        left.addWidget(self._traces, 1)
+        left.addWidget(self._log)
+        for card in (self._calibration, self._spelling, self._decision, self._counters):
+            card.setFixedWidth(370)
+            right.addWidget(card)
+        right.addStretch(1)
+        body = QHBoxLayout()
         body.setSpacing(12)
-        body.addWidget(self._traces, 0, 0, 4, 1)
-        for row, card in enumerate((self._calibration, self._spelling, self._decision, self._counters)):
-            card.setFixedWidth(360)
-            body.addWidget(card, row, 1)
-        body.setColumnStretch(0, 1)
-        body.setRowStretch(3, 1)
+        body.addLayout(left, 1)
+        body.addLayout(right)
         page.addLayout(body, 1)
-        page.addWidget(named_label(WARNING, "muted", "Warning of flicker"))
-        page.addWidget(self._accept)
-        page.addWidget(self._log)
+        foot = QHBoxLayout()
+        foot.setSpacing(16)
+        foot.addWidget(named_label(WARNING, "muted", "Warning of flicker"), 1)
+        foot.addWidget(self._accept)
+        page.addLayout(foot)
 
     # Showing.
 

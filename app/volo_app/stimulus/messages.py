@@ -61,6 +61,10 @@ class ScreenInfo:
             "timing_why_not": self.why_not,
         }
 
+    def brief(self) -> str:
+        """Return a few words for the operator."""
+        return f"{self.refresh_hz:g} Hz, {'verified' if self.timing_verified else 'unverified'}"
+
     def line(self) -> str:
         """Return one line for the operator."""
         verified = "timing verified" if self.timing_verified else f"timing unverified: {self.why_not}"

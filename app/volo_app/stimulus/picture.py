@@ -5,7 +5,9 @@ Each frame is a pure function of the scene and of the frame's number since the s
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -102,7 +104,7 @@ class Director:
         if scene.kind == "gaze":
             self._decided = None
             self._cue = payload.get("cue")
-            self._caption = str(payload.get("text", "")) if self._cue is None else f"Look at   {self._cue}"
+            self._caption = _written(payload) if self._cue is None else f"Look at   {self._cue}"
         self._ended = scene.kind == "end"
         return self._picture(scene)
 
@@ -111,7 +113,7 @@ class Director:
         if marker.label != DECISION:
             return None
         self._decided = marker.payload.get("key")
-        self._caption = str(marker.payload.get("text", ""))
+        self._caption = _written(marker.payload)
         return self._picture(None)
 
     def _picture(self, scene: Scene | None) -> Picture:
@@ -135,6 +137,11 @@ class Director:
         """Return a rectangle a little larger than the key, to be drawn under it."""
         r, high, wide = key.rectangle, _FRAME, _FRAME / self._aspect
         return (r.x - wide, r.y - high, r.width + 2 * wide, r.height + 2 * high, *color)
+
+
+def _written(payload: Mapping[str, Any]) -> str:
+    """Return what is written so far, with a cursor."""
+    return f"{payload.get('text', '')}_"
 
 
 def caption_place(layout: Layout) -> Rectangle:

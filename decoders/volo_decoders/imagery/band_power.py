@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from volo_decoders.imagery.lda import ShrinkageLda, class_targets
-from volo_decoders.ssvep.scored import ScoredClassifier, checked_windows, taken
+from volo_decoders.scored import ScoredClassifier, checked_windows, taken
 
 __all__ = ["BandPowerLda", "parse_feature"]
 

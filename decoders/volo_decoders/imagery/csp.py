@@ -15,7 +15,7 @@ from scipy.linalg import eigh
 from sklearn.covariance import ledoit_wolf, oas
 
 from volo_decoders.imagery.lda import ShrinkageLda, class_targets
-from volo_decoders.ssvep.scored import ScoredClassifier, checked_windows, taken
+from volo_decoders.scored import ScoredClassifier, checked_windows, taken
 
 __all__ = ["CspLda", "spatial_filters", "window_covariance"]
 

@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from sklearn.covariance import ledoit_wolf
 
-from volo_decoders.ssvep.scored import checked_labels, taken
+from volo_decoders.scored import checked_labels, taken
 
 __all__ = ["ShrinkageLda", "class_targets"]
 

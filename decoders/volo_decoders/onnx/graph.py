@@ -97,9 +97,9 @@ class GraphBuilder:
             self.next_state("started", self.constant(np.array([True])))
         return "started"
 
-    def constant(self, values: NDArray[Any] | Sequence[int] | float) -> str:
-        """Return a constant; texts of integers are int64, a number is float64."""
-        array = np.ascontiguousarray(values)
+    def constant(self, values: NDArray[Any] | np.generic) -> str:
+        """Return a constant; equal ones are kept once."""
+        array = np.asarray(values, order="C")
         key = (array.dtype.str, array.shape, array.tobytes())
         if key not in self._known:
             self._known[key] = name = self._name("const")

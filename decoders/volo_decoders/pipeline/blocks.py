@@ -39,17 +39,17 @@ class Blocker:
         Block length; boundaries lie at multiples of it.
     hold_samples : int
         Longest gap that is bridged by repeating the last sample, marked invalid.
-    merge : bool
-        Return adjacent complete blocks as one: faster, and the same where what follows does not mind how samples are
-        chunked.
+    merge_samples : int
+        Return adjacent complete blocks as one of up to so many samples: faster, and the same where what follows does
+        not mind how samples are chunked. 0 merges none.
     """
 
-    def __init__(self, hop_samples: int, hold_samples: int, *, merge: bool = False) -> None:
+    def __init__(self, hop_samples: int, hold_samples: int, *, merge_samples: int = 0) -> None:
         if hop_samples < 1 or hold_samples < 0:
             raise ValueError(f"Blocker: got hop {hop_samples}, hold {hold_samples}; they must be >= 1 and >= 0")
         self._hop = hop_samples
         self._hold = hold_samples
-        self._merge = merge
+        self._merge = merge_samples
         self._parts: list[Chunk] = []
         self._next = -1
         self._restart = True
@@ -91,8 +91,7 @@ class Blocker:
             boundary = (start // self._hop + 1) * self._hop
             if boundary > chunk.stop:
                 break
-            if self._merge:
-                boundary = chunk.stop // self._hop * self._hop
+            boundary = max(boundary, min(chunk.stop, start + self._merge) // self._hop * self._hop)
             self._parts.append(chunk.part(start, boundary))
             blocks.append(Block(_join(self._parts), self._restart))
             self._parts, self._restart = [], False

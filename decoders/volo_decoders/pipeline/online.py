@@ -14,6 +14,9 @@ from volo_decoders.types import Prediction, Window
 
 __all__ = ["OnlinePipeline"]
 
+#: Longest stretch that mergeable stages get at once, seconds: windows are cut out of a buffer of bounded length.
+MERGE_S = 1.0
+
 
 class OnlinePipeline:
     """Stages, then windows, then a decoder. No threads, no clock, no input or output.
@@ -73,8 +76,8 @@ class OnlinePipeline:
             )
         self._info = info
         self._hop = hop = max(1, round(self._hop_s * info.rate_hz))
-        merge = all(stage.mergeable for stage in self._stages)
-        self._blocker = Blocker(hop, round(self._hold_s * info.rate_hz), merge=merge)
+        merge = round(MERGE_S * info.rate_hz) if all(stage.mergeable for stage in self._stages) else 0
+        self._blocker = Blocker(hop, round(self._hold_s * info.rate_hz), merge_samples=merge)
         processed = self._reset_stages()
         self._unsettled = 0
         self._windower.reset(processed.rate_hz, processed.n_channels)

@@ -30,7 +30,8 @@ class AudioEnvelope:
     """Turns an audio stream into its speech envelope, sample by sample, never looking ahead.
 
     Each of `n_bands` band-passes (Butterworth, adjoining on the ear's scale: in place of gammatone filters) is
-    rectified and compressed with a power law, as loudness is; their mean is smoothed by a low-pass and taken at the
+    rectified and compressed with a power law, as loudness is; their mean is smoothed by two first-order low-passes,
+    so that it never falls below 0, and taken at the
     samples nearest to the multiples of the output's period. A gap starts it anew.
 
     Parameters
@@ -44,7 +45,7 @@ class AudioEnvelope:
     exponent : float
         Of the power law.
     lowpass_hz : float
-        Corner of the smoothing low-pass; below half of `rate_hz`.
+        Corner of each low-pass; below half of `rate_hz`.
     hop_s : float
         Length of the blocks it computes on, so that any chunking gives the same bits.
 
@@ -56,6 +57,7 @@ class AudioEnvelope:
     def __init__(
         self,
         rate_hz: float = 64.0,
+        *,
         band_hz: tuple[float, float] = (150.0, 4000.0),
         n_bands: int = 8,
         exponent: float = 0.6,
@@ -95,7 +97,8 @@ class AudioEnvelope:
             signal.butter(2, [edges[k], edges[k + 1]], "bandpass", fs=info.rate_hz, output="sos")
             for k in range(self.n_bands)
         ]
-        self._smooth = signal.butter(2, self.lowpass_hz, "lowpass", fs=info.rate_hz, output="sos")
+        one = signal.butter(1, self.lowpass_hz, "lowpass", fs=info.rate_hz, output="sos")
+        self._smooth = np.concatenate([one, one])  # its response to an impulse has no undershoot
         self._info = info
         self._blocker = Blocker(max(1, round(self.hop_s * info.rate_hz)), 0)
         self._restart()

@@ -9,12 +9,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 
 from volo_acquisition.errors import DecoderError, Reason
-from volo_acquisition.types import Channel, ChannelKind, Chunk, StreamInfo
+from volo_acquisition.types import Chunk, StreamInfo
 from volo_decoders.pipeline.blocks import Blocker
-from volo_decoders.pipeline.stages import Select, SosFilter
+from volo_decoders.pipeline.stages import BRAIN, Select, SosFilter
 from volo_decoders.speech.trf import BackwardTRF, lagged
 
 __all__ = ["BAND_HZ", "HOP_S", "Conditioner", "Reconstructor", "Track"]
@@ -83,7 +84,7 @@ class Conditioner:
                 reason=Reason.WRONG_RATE,
                 hint=f"its rate must be a whole multiple of {self.rate_hz:g} Hz",
             )
-        brain = any(c.kind in (ChannelKind.EEG, ChannelKind.SEEG, ChannelKind.ECOG) for c in info.channels)
+        brain = any(c.kind in BRAIN for c in info.channels)
         names = info.channel_names if self.channels is None and not brain else self.channels
         self._info, self._step = info, step
         self._hop = step * round(HOP_S * self.rate_hz)
@@ -158,7 +159,7 @@ class Reconstructor:
             rows = slice(a, a + self._hop + last)
             design = lagged(track.samples[rows], first, last)[: self._hop]
             envelope = design @ self._trf.weights_[1:] + self._trf.weights_[0]
-            sound = np.lib.stride_tricks.sliding_window_view(track.valid[rows], last + 1)[: self._hop].all(axis=1)
+            sound = np.array(sliding_window_view(track.valid[rows], last + 1)[: self._hop].all(axis=1), bool)
             blocks.append(Track(start, track.times[a : a + self._hop], envelope[:, None], sound))
             start += self._hop
         keep = max(0, start - track.index)
@@ -173,8 +174,3 @@ def _join(a: Track, b: Track) -> Track:
         np.concatenate([a.samples, b.samples]),
         np.concatenate([a.valid, b.valid]),
     )
-
-
-def envelope_info(stream_id: str, rate_hz: float, source: str = "") -> StreamInfo:
-    """Return the description of an envelope stream."""
-    return StreamInfo(stream_id, "envelope", rate_hz, (Channel("envelope", ChannelKind.AUDIO, "arbitrary"),), "float32", source)

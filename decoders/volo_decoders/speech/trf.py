@@ -18,7 +18,7 @@ __all__ = ["RIDGES", "BackwardTRF", "lagged", "pearson"]
 
 Array = NDArray[np.float64]
 #: Regularisations that are tried, relative to the mean power of a lagged channel.
-RIDGES = (1e-3, 1e-2, 1e-1, 1.0, 1e1, 1e2, 1e3)
+RIDGES = (1e-6, 1e-5, 1e-4, 1e-3, 1e-2, 1e-1, 1.0, 1e1, 1e2)
 
 
 def lagged(eeg: NDArray[np.floating[Any]], first: int, last: int) -> Array:
@@ -161,7 +161,9 @@ class BackwardTRF:
         first, last = self.lags
         weights = np.asarray(state["weights"], np.float64)
         if weights.ndim != 1 or len(weights) < 2 or (len(weights) - 1) % (last - first + 1):
-            raise ValueError(f"weights: got shape {weights.shape}, expected 1 + n_channels * {last - first + 1} numbers")
+            raise ValueError(
+                f"weights: got shape {weights.shape}, expected 1 + n_channels * {last - first + 1} numbers"
+            )
         self.weights_ = weights
         self.ridge_ = float(state["ridge"])
         self.ridge_scores_ = np.asarray(state["ridge_scores"], np.float64)
@@ -169,7 +171,9 @@ class BackwardTRF:
 
     def _check(self, eeg: Sequence[NDArray[Any]], envelopes: Sequence[NDArray[Any]]) -> None:
         if not eeg or len(eeg) != len(envelopes):
-            raise ValueError(f"trials: got {len(eeg)} of EEG and {len(envelopes)} envelopes, expected as many, and some")
+            raise ValueError(
+                f"trials: got {len(eeg)} of EEG and {len(envelopes)} envelopes, expected as many, and some"
+            )
         if len(self.ridges) > 1 and len(eeg) < 2:
             raise ValueError("trials: got 1, choosing a ridge needs at least 2")
         for number, (x, y) in enumerate(zip(eeg, envelopes, strict=True)):
@@ -192,9 +196,7 @@ class BackwardTRF:
             xy.append(design.T @ np.asarray(y, np.float64))
         return np.array(xx), np.array(xy)
 
-    def _left_out(
-        self, eeg: Sequence[NDArray[np.floating[Any]]], xx: Array, xy: Array, ridge: float
-    ) -> list[Array]:
+    def _left_out(self, eeg: Sequence[NDArray[np.floating[Any]]], xx: Array, xy: Array, ridge: float) -> list[Array]:
         n, all_xx, all_xy = len(eeg), xx.sum(axis=0), xy.sum(axis=0)
         reconstructed = []
         for k, x in enumerate(eeg):

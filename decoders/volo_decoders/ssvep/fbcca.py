@@ -8,9 +8,9 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from volo_decoders.scored import ScoredClassifier, checked_labels, checked_windows, taken
 from volo_decoders.ssvep.filterbank import band_weights
 from volo_decoders.ssvep.references import ReferenceBases, centred, orthonormal_basis, sine_cosine
-from volo_decoders.ssvep.scored import ScoredClassifier, checked_labels, checked_windows, taken
 
 __all__ = ["FBCCA"]
 

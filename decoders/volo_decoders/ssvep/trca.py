@@ -8,9 +8,9 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from volo_decoders.scored import ScoredClassifier, checked_labels, checked_windows, taken
 from volo_decoders.ssvep.filterbank import band_weights
 from volo_decoders.ssvep.references import centred
-from volo_decoders.ssvep.scored import ScoredClassifier, checked_labels, checked_windows, taken
 from volo_decoders.ssvep.spatial import filters_as_meegkit, task_related_filters
 
 __all__ = ["ETRCA"]
