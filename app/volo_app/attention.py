@@ -16,11 +16,10 @@ from numpy.typing import NDArray
 
 from volo_acquisition.clock import ManualClock
 from volo_acquisition.clockmap import ClockMap
-from volo_acquisition.recording.reader import Recording
 from volo_acquisition.sources.replay import ReplaySource
 from volo_acquisition.synthetic.blocks import BLOCK_SAMPLES, random_numbers
 from volo_acquisition.synthetic.listening import CHANNELS, LISTENING, TALKERS, Listener, listening_sha256
-from volo_acquisition.types import Channel, ChannelKind, Chunk, Correction, Item, Marker, StreamInfo
+from volo_acquisition.types import Channel, ChannelKind, Chunk, Correction, Marker, StreamInfo
 from volo_app.rows import RunRecorder
 from volo_app.session import Session
 from volo_decoders.metrics import chance_upper
@@ -179,52 +178,40 @@ def _script(settings: AttendSettings) -> list[Marker]:
     return [*markers, Marker(now_s, RUN_STOP, {})]
 
 
-def _played(path: Path, chunk_samples: int) -> Iterator[tuple[int, Item]]:
-    """Replay the three streams side by side; yields which one and the item, markers once."""
-    clock = ManualClock()
-    names = (EEG, *ENVELOPES)
-    sources = [
-        ReplaySource(ReplaySource.Settings(file=str(path), speed=0.0, chunk_samples=chunk_samples, stream=name), clock)
-        for name in names
-    ]
-    reached = [float("-inf")] * len(sources)
-    try:
-        for source in sources:
-            source.open()
-        while not all(source.exhausted for source in sources):
-            which = min((k for k, s in enumerate(sources) if not s.exhausted), key=lambda k: reached[k])
-            for item in sources[which].read(0.0):
-                if isinstance(item, Chunk) and len(item):
-                    reached[which] = float(item.times[-1])
-                if which == 0 or not isinstance(item, Marker):
-                    yield which, item
-    finally:
-        for source in sources:
-            source.close()
-
-
 class _Inputs:
-    """The three streams of a recording, conditioned as they are replayed."""
+    """The three streams of a recording, replayed side by side and conditioned; to be iterated once."""
 
     def __init__(self, path: Path, chunk_samples: int) -> None:
-        recording = Recording.open(path)
-        self._path, self._chunk_samples = path, chunk_samples
-        self._conditioners = [Conditioner(RATE_HZ) for _ in range(3)]
+        clock = ManualClock()
+        self._sources = [
+            ReplaySource(
+                ReplaySource.Settings(file=str(path), speed=0.0, chunk_samples=chunk_samples, stream=name), clock
+            )
+            for name in (EEG, *ENVELOPES)
+        ]
+        self._conditioners = [Conditioner(RATE_HZ) for _ in self._sources]
         self.infos = [
-            conditioner.reset(recording.info(name))
-            for conditioner, name in zip(self._conditioners, (EEG, *ENVELOPES), strict=True)
+            conditioner.reset(*source.open())
+            for conditioner, source in zip(self._conditioners, self._sources, strict=True)
         ]
 
     def __iter__(self) -> Iterator[tuple[int, list[Track] | Marker]]:
+        """Yield which stream and what it has next: conditioned samples, or a marker (of the EEG's replay alone)."""
         clock_map = ClockMap()
-        for which, item in _played(self._path, self._chunk_samples):
-            match item:
-                case Marker():
-                    yield which, item
-                case Correction():
-                    clock_map.add(item)
-                case Chunk():
-                    yield which, self._conditioners[which].push(clock_map.apply(item))
+        reached = [float("-inf")] * len(self._sources)
+        while left := [k for k, source in enumerate(self._sources) if not source.exhausted]:
+            which = min(left, key=lambda k: reached[k])
+            for item in self._sources[which].read(0.0):
+                match item:
+                    case Marker() if which == 0:
+                        yield which, item
+                    case Correction():
+                        clock_map.add(item)
+                    case Chunk() if len(item):
+                        reached[which] = float(item.times[-1])
+                        yield which, self._conditioners[which].push(clock_map.apply(item))
+        for source in self._sources:
+            source.close()
 
 
 def cut_trials(path: Path, chunk_samples: int = 64) -> list[Trial]:

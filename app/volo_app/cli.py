@@ -39,15 +39,18 @@ COMMANDS: Mapping[str, Command] = {
     "gui": Command("volo_app.commands.gui", "open the desk: live signal, calibration, spelling with a stimulus window"),
     "demo": Command("volo_app.commands.demo", "spell a word with a simulated participant, from signal to text"),
     "devices": Command("volo_app.commands.devices", "list the amplifiers and streams that can be recorded"),
+    "profiles": Command("volo_app.commands.profiles", "list, show and check hardware profiles"),
     "doctor": Command("volo_app.commands.doctor", "check this machine, and say what mends it"),
     "record": Command("volo_app.commands.record", "record a source to an XDF file"),
     "verify": Command("volo_app.commands.verify", "check that a recording is whole"),
     "repair": Command("volo_app.commands.repair", "save what can be read from a damaged recording"),
     "import": Command("volo_app.commands.import_", "turn a recording of another program into XDF"),
     "train": Command("volo_app.commands.train", "fit a decoder to a calibration recording"),
+    "export": Command("volo_app.commands.export", "write a trained decoder as one ONNX file"),
     "spell": Command("volo_app.commands.spell", "spell live with a fitted decoder"),
     "replay": Command("volo_app.commands.replay", "run a recording through the online pipeline again"),
     "evaluate": Command("volo_app.commands.evaluate", "measure a decoder's accuracy on a data set"),
+    "spiking": Command("volo_app.commands.spiking", "train and stream a spiking decoder of hand velocity"),
     "attend": Command("volo_app.commands.attend", "tell which of two simulated talkers is attended"),
 }
 

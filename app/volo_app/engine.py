@@ -20,11 +20,11 @@ from volo_app.console import OutputClosed
 from volo_app.outputs.base import Output
 from volo_app.rows import RunRecorder
 from volo_app.run_result import EngineStatus, RunResult
-from volo_app.showing import OPERATOR_STOP, Screen, Showing
+from volo_app.showing import Screen, Showing
 from volo_decoders.fitted import FittedChain
 from volo_decoders.pipeline.decoding import Decoding
 from volo_decoders.types import Decision, Prediction
-from volo_paradigms.grammar import RUN_STOP
+from volo_paradigms.grammar import OPERATOR_STOP, OUTPUT_FAILED, RUN_STOP
 from volo_paradigms.types import Command, Paradigm, Scene, Step
 
 __all__ = ["Engine", "EngineStatus", "RunResult"]
@@ -310,7 +310,7 @@ class Engine:
             if self._phase == "running":
                 with suppress(Exception):
                     output.neutral()
-                self._take_marker(Marker(self._clock.now(), "output/failed", {"message": failure}, "device"))
+                self._take_marker(Marker(self._clock.now(), OUTPUT_FAILED, {"message": failure}, "device"))
 
     def _take_marker(self, marker: Marker) -> None:
         """Record a marker of this run, tell the decoding, and the participant, who may answer."""

@@ -13,12 +13,11 @@ from numpy.typing import NDArray
 
 from volo_acquisition.errors import DeviceError, Reason
 from volo_acquisition.types import Marker
+from volo_paradigms.grammar import OPERATOR_STOP
 from volo_paradigms.types import Scene
 
-__all__ = ["FRAME_COLUMNS", "OPERATOR_STOP", "LiveScreen", "Screen", "Showing"]
+__all__ = ["FRAME_COLUMNS", "LiveScreen", "Screen", "Showing"]
 
-#: Marker of the operator's stop key on the screen: the stimuli are off since its time.
-OPERATOR_STOP = "operator/stop"
 #: A frame's row: when its swap returned, its number, and whether it and how many frames before it were late or missed.
 FRAME_COLUMNS = ("time", "index", "late", "missed")
 #: A screen that has not shown a scene after this is given up, seconds.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 
 import numpy as np
@@ -17,6 +18,9 @@ from volo_decoders.pipeline.stopping import DynamicStopping, FixedStopping, Stop
 from volo_decoders.types import Window
 
 __all__ = ["artefact_groups", "collect_windows", "fit_chain", "time_folds"]
+
+#: So many trials of each class stay in training, and are needed to calibrate confidence.
+LEAST_PER_CLASS = 3
 
 
 def collect_windows(
@@ -132,7 +136,8 @@ def artefact_groups(windows: Sequence[Window], limit: float = 5.0) -> set[int]:
     """Return the trials whose signal is far stronger than the others': jaw, movement, a loose electrode.
 
     A trial is left out if the logarithm of its filtered signal's power lies more than `limit` robust standard
-    deviations (1.4826 times the median absolute deviation) above the median of all trials. Labels are not looked at.
+    deviations (1.4826 times the median absolute deviation) above the median of all trials. Labels are looked at only to
+    keep at least three trials of each class, the weakest ones.
 
     Parameters
     ----------
@@ -146,14 +151,29 @@ def artefact_groups(windows: Sequence[Window], limit: float = 5.0) -> set[int]:
     power = np.log([float(np.mean(np.square(w.samples, dtype=np.float64))) + 1e-12 for w in windows])
     median = np.median(power)
     spread = 1.4826 * np.median(np.abs(power - median))
-    return {w.group for w, p in zip(windows, power, strict=True) if p > median + limit * max(spread, 1e-3)}
+    bound = median + limit * max(spread, 1e-3)
+    left = Counter(w.label for w in windows)
+    rejected = set()
+    for k in np.argsort(-power):
+        label = windows[k].label
+        if power[k] > bound and left[label] > LEAST_PER_CLASS:
+            left[label] -= 1
+            rejected.add(windows[k].group)
+    return rejected
 
 
 def _fit(decoder: Decoder, windows: Sequence[Window]) -> Decoder:
     if not decoder.needs_calibration:
         return decoder.fit(None, None)
     X = np.stack([w.samples for w in windows])
-    return decoder.fit(X, np.array([w.label for w in windows]))
+    try:
+        return decoder.fit(X, np.array([w.label for w in windows]))
+    except ValueError as error:
+        raise DecoderError(
+            f"the calibration does not suffice: {error}",
+            reason=Reason.NO_DATA,
+            hint="record more blocks, each with every class",
+        ) from error
 
 
 def _fit_stopping(
@@ -171,7 +191,8 @@ def _fit_stopping(
     full = [trial[lengths[-1]] for trial in trials]
     folds = time_folds([str(w.label) for w in full], [w.group for w in full])
     n_folds = int(folds.max()) + 1 if len(folds) else 0
-    if n_folds < 2:
+    least = min(Counter(w.label for w in full).values(), default=0)
+    if least < LEAST_PER_CLASS:  # a decoder fitted on the other blocks needs two trials of each class
         return FixedStopping(lengths[-1])
     margins = np.zeros((len(trials), len(lengths)))
     correct = np.zeros((len(trials), len(lengths)), bool)

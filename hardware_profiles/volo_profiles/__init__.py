@@ -1,6 +1,3 @@
-"""Hardware profiles: TOML files, one per amplifier, read with importlib.resources.
-
-Importing the package itself loads the standard library only; import the module you need.
-"""
+"""Hardware profiles: TOML files, one an amplifier, read by `volo_acquisition.profiles`. Data only."""
 
 __all__: list[str] = []

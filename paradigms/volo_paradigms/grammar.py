@@ -15,6 +15,8 @@ __all__ = [
     "DECISION",
     "OFFSET",
     "ONSET",
+    "OPERATOR_STOP",
+    "OUTPUT_FAILED",
     "PAYLOADS",
     "RUN_START",
     "RUN_STOP",
@@ -34,6 +36,8 @@ CUE_OFF = "stimulus/cue-off"
 DECISION = "trial/decision"
 #: What the simulated participant looks at; the key is None for nothing, the numbers are then 0.
 ATTEND = "participant/attend"
+#: Someone ended the run from the stimulus window; an output failed and was left out.
+OPERATOR_STOP, OUTPUT_FAILED = "operator/stop", "output/failed"
 
 #: The fields of each label's payload and the types they may have.
 PAYLOADS: Mapping[str, Mapping[str, tuple[type, ...]]] = {
@@ -45,6 +49,8 @@ PAYLOADS: Mapping[str, Mapping[str, tuple[type, ...]]] = {
     CUE_OFF: {"trial": (int,)},
     DECISION: {"trial": (int,), "key": (str, NoneType), "confidence": (float,), "text": (str,)},
     ATTEND: {"trial": (int,), "key": (str, NoneType), "frequency_hz": (float,), "phase_rad": (float,)},
+    OPERATOR_STOP: {},
+    OUTPUT_FAILED: {"message": (str,)},
 }
 #: Fields that may be there as well: what the participant meant, where that is not what it looked at; and the movement
 #: it imagines ("left", "right", "feet", ...; null: none any more), in which case it looks at no flicker.

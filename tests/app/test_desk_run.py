@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import json
+import signal
 import subprocess
 import sys
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
@@ -19,6 +20,9 @@ from volo_app.desk.messages import Calibrate, Phase, Snapshot, Spell, Stop, Watc
 from volo_app.desk.process import DeskSettings
 from volo_app.replay import replay
 from volo_app.rows import FRAMES
+
+if TYPE_CHECKING:
+    from PySide6.QtWidgets import QApplication
 
 
 def loaded_by(code: str) -> set[str]:
@@ -113,38 +117,13 @@ def test_a_desk_that_goes_away_in_mid_run_leaves_a_whole_recording(display: str,
 @pytest.fixture(scope="module")
 def automated(_virtual_display: str, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     folder = tmp_path_factory.mktemp("desk")
-    words = [
-        "gui",
-        "--auto",
-        "--json",
-        "--text",
-        "AB",
-        "--blocks",
-        "3",
-        "--longest-window",
-        "1",
-        "--stimulus",
-        "window",
-    ]
+    words = "gui --auto --json --text AB --blocks 4 --longest-window 0.8 --gaze-shift 0.4 --rest 0.2 --stimulus window"
+    files = ["--workspace", str(folder), "--screenshot", str(folder / "a.png")]
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("DISPLAY", _virtual_display)
         patch.setenv("QT_QPA_PLATFORM", "xcb")
-        done = subprocess.run(
-            [
-                sys.executable,
-                "-m",
-                "volo_app",
-                *words,
-                "--workspace",
-                str(folder),
-                "--screenshot",
-                str(folder / "a.png"),
-            ],
-            capture_output=True,
-            text=True,
-            timeout=240,
-            check=False,
-        )
+        command = [sys.executable, "-m", "volo_app", *words.split(), *files]
+        done = subprocess.run(command, capture_output=True, text=True, timeout=240, check=False)
     assert done.returncode == 0, done.stderr
     answer: dict[str, Any] = json.loads(done.stdout)
     return answer
@@ -224,3 +203,38 @@ def test_wrong_usage_is_told_before_anything_opens(
 
     assert main(["gui", *words]) == 2
     assert told in capsys.readouterr().err
+
+
+def test_a_defect_of_the_page_ends_the_desk_instead_of_being_printed(
+    qt_app: QApplication, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from volo_app.desk.app import DeskOptions, run_desk
+    from volo_app.desk.model import DeskModel
+
+    monkeypatch.setenv("QT_QPA_PLATFORM", "offscreen")
+
+    def broken(model: DeskModel, snapshot: Snapshot) -> None:
+        raise LookupError("a defect")
+
+    monkeypatch.setattr(DeskModel, "take", broken)
+    with pytest.raises(LookupError, match="a defect"):
+        run_desk(DeskOptions(DeskSettings(workspace=str(tmp_path))))
+
+
+def test_a_signal_ends_the_desk_as_the_operator_would(
+    qt_app: QApplication, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from volo_app.desk.app import DeskOptions, run_desk
+    from volo_app.desk.model import DeskModel
+
+    monkeypatch.setenv("QT_QPA_PLATFORM", "offscreen")
+    take = DeskModel.take
+
+    def interrupted(model: DeskModel, snapshot: Snapshot) -> None:
+        take(model, snapshot)
+        signal.raise_signal(signal.SIGINT)
+
+    monkeypatch.setattr(DeskModel, "take", interrupted)
+    before = signal.getsignal(signal.SIGINT)
+    assert run_desk(DeskOptions(DeskSettings(workspace=str(tmp_path)))) == {"images": []}
+    assert signal.getsignal(signal.SIGINT) is before

@@ -19,10 +19,11 @@ from volo_app.demo import DemoSettings, calibrate, train_speller
 from volo_app.engine import SILENCE_S, Engine
 from volo_app.rows import FRAMES, RunRecorder
 from volo_app.session import create_session
-from volo_app.showing import OPERATOR_STOP, PATIENCE_S
+from volo_app.showing import PATIENCE_S
 from volo_decoders.fitted import FittedChain
 from volo_decoders.types import Decision
 from volo_paradigms.calibration import CalibrationSettings, SsvepCalibration
+from volo_paradigms.grammar import OPERATOR_STOP
 from volo_paradigms.screen import VirtualScreen
 from volo_paradigms.speller import SpellerSettings, SsvepSpeller
 from volo_paradigms.types import Command, Scene, Step

@@ -19,13 +19,14 @@ from volo_acquisition.sources.synthetic import SyntheticSource
 from volo_acquisition.types import Marker
 from volo_app.engine import Engine
 from volo_app.rows import FRAMES, RunRecorder
-from volo_app.showing import OPERATOR_STOP, LiveScreen
+from volo_app.showing import LiveScreen
 from volo_app.stimulus.client import ScreenProcess
 from volo_app.stimulus.messages import Shown
 from volo_app.stimulus.pace import N_SWAPS
 from volo_app.stimulus.process import ScreenSettings
 from volo_paradigms.calibration import CalibrationSettings, SsvepCalibration
 from volo_paradigms.flicker import drive_level
+from volo_paradigms.grammar import OPERATOR_STOP
 from volo_paradigms.layout import load_layout
 from volo_paradigms.types import Scene
 

@@ -1,8 +1,9 @@
 """From the text of ``--source`` to an opened-on-demand source.
 
 The form is ``NAME`` or ``NAME:key=value,key=value``; the first value may come without its key and then goes to the
-first field of the source's ``Settings``. A comma inside a value is kept when what follows does not read
-``word=``. This module imports a source's class only when a source is made.
+first field of the source's ``Settings``. The name is that of a source, of a hardware profile, or the path of a
+profile's file, ending in ``.toml``: its values come first, those written here replace them. A comma inside a value is
+kept when what follows does not read ``word=``. This module imports a source's class only when a source is made.
 """
 
 from __future__ import annotations
@@ -12,17 +13,19 @@ import types
 from collections.abc import Callable
 from dataclasses import MISSING, Field, dataclass, fields, is_dataclass
 from enum import Enum
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import Any, Union, get_args, get_origin, get_type_hints
 
 from volo_acquisition import registry
 from volo_acquisition.clock import Clock
 from volo_acquisition.errors import ConfigError, PluginError, Reason
+from volo_acquisition.profiles import Profile, ProfiledSource, load_profile, profile_names
 from volo_acquisition.sources.base import Source
 
 __all__ = ["SourceSpec", "make_source", "parse_spec", "settings_from_texts"]
 
 _KEY = re.compile(r"\s*([A-Za-z_]\w*)\s*=(.*)", re.DOTALL)
+_PROFILE_FILE = re.compile(r"(.+?\.toml)(?::(.*))?", re.DOTALL)
 _YES = frozenset({"1", "true", "yes", "on"})
 _NO = frozenset({"0", "false", "no", "off"})
 
@@ -34,16 +37,19 @@ class SourceSpec:
     Attributes
     ----------
     name : str
-        Registered name of the source.
+        Name of the source or of the profile; of a profile's file, its name without folder and ending.
     bare : str or None
         The first value, if it came without its key.
     values : tuple of (str, str)
         Keys and values, in the order written.
+    file : str or None
+        Path of a profile's file, if one was written in place of a name.
     """
 
     name: str
     bare: str | None = None
     values: tuple[tuple[str, str], ...] = ()
+    file: str | None = None
 
 
 def parse_spec(text: str) -> SourceSpec:
@@ -52,22 +58,24 @@ def parse_spec(text: str) -> SourceSpec:
     Parameters
     ----------
     text : str
-        For example ``synthetic``, ``brainflow:SYNTHETIC_BOARD``, ``lsl:source_id=abc,type=EEG``.
+        For example ``synthetic``, ``brainflow:SYNTHETIC_BOARD``, ``lsl:source_id=abc,type=EEG``,
+        ``openbci_cyton:serial_port=COM3``, ``my/amplifier.toml:serial_port=COM3``.
 
     Raises
     ------
     ConfigError
         If the name is missing.
     """
-    name, colon, rest = text.strip().partition(":")
-    name = name.strip()
+    name, _, rest = text.strip().partition(":")
+    name, file = name.strip(), None
+    path = _PROFILE_FILE.fullmatch(text.strip())
+    if path is not None and name not in registry.names("volo.sources") and name not in profile_names():
+        file, rest = path.group(1), path.group(2) or ""
+        name = PurePath(file.replace("\\", "/")).stem
     if not name:
-        raise ConfigError(
-            [f"--source: got {text!r}, it must start with a source's name"],
-            hint=f"known are: {', '.join(registry.names('volo.sources'))}",
-        )
-    if not colon or not rest.strip():
-        return SourceSpec(name)
+        raise ConfigError([f"--source: got {text!r}, it must start with a source's name"], hint=_known())
+    if not rest.strip():
+        return SourceSpec(name, file=file)
     bare: str | None = None
     values: list[tuple[str, str]] = []
     for part in rest.split(","):
@@ -79,7 +87,12 @@ def parse_spec(text: str) -> SourceSpec:
             values[-1] = (key, f"{value},{part.strip()}")
         else:
             bare = part.strip() if bare is None else f"{bare},{part.strip()}"
-    return SourceSpec(name, bare, tuple(values))
+    return SourceSpec(name, bare, tuple(values), file)
+
+
+def _known() -> str:
+    sources, profiles = registry.names("volo.sources"), profile_names()
+    return f"known are: {', '.join(sources)}; profiles: {', '.join(profiles)}; or the path of a profile (.toml)"
 
 
 def make_source(text: str, clock: Clock) -> Source:
@@ -95,28 +108,70 @@ def make_source(text: str, clock: Clock) -> Source:
     Raises
     ------
     ConfigError
-        If keys are unknown or values do not fit; it lists all problems and the allowed keys.
+        If keys are unknown or values do not fit; it lists all problems and the allowed keys. Or if a profile's file
+        is not one.
+    FileError
+        If a profile's file is not there.
     PluginError
-        If there is no such source, or it cannot be imported.
+        If there is no such source or profile, or it cannot be imported.
     """
     spec = parse_spec(text)
-    factory = registry.load("volo.sources", spec.name)
-    settings_class = getattr(factory, "Settings", None)
+    if spec.file is None and spec.name in registry.names("volo.sources"):
+        return _make(spec, f"--source {spec.name}", clock)
+    if spec.file is None and spec.name not in profile_names():
+        raise PluginError(f"unknown source {spec.name!r}", reason=Reason.NOT_FOUND, hint=_known())
+    profile = load_profile(spec.file or spec.name)
+    return ProfiledSource(_make(_merged(profile, spec), f"--source {spec.name}", clock), profile)
+
+
+def _merged(profile: Profile, given: SourceSpec) -> SourceSpec:
+    """Return the profile's own source with the given values in place; ConfigError if one that is needed is missing."""
+    where = f"--source {given.name}"
+    own = parse_spec(profile.source)
+    values = list(given.values)
+    if given.bare is not None:
+        if not profile.connection:
+            raise ConfigError([f"{where}: got {given.bare!r}, this profile asks for nothing"])
+        values.insert(0, (profile.connection[0].key, given.bare))
+    keys = [key for key, _ in values]
+    told = {*keys, *(key for key, _ in own.values)}
+    missing = [f for f in profile.connection if f.required and f.key not in told]
+    if missing:
+        example = ",".join(f"{f.key}={f.example}" for f in missing)
+        raise ConfigError(
+            [f"{where}: {f.key}: missing: {f.help}" for f in missing], hint=f"e.g. --source {given.name}:{example}"
+        )
+    settled = _keyed(own, _settings_class(own.name), "source")
+    return SourceSpec(own.name, None, (*((k, v) for k, v in settled if k not in keys), *values))
+
+
+def _make(spec: SourceSpec, where: str, clock: Clock) -> Source:
+    """Make a registered source."""
+    settings_class = _settings_class(spec.name)
+    settings = settings_from_texts(settings_class, _keyed(spec, settings_class, where), where=where)
+    source: Source = registry.load("volo.sources", spec.name)(settings, clock)
+    return source
+
+
+def _settings_class(name: str) -> type[Any]:
+    settings_class = getattr(registry.load("volo.sources", name), "Settings", None)
     if not isinstance(settings_class, type) or not is_dataclass(settings_class):
         raise PluginError(
-            f"source {spec.name!r} has no dataclass named Settings",
+            f"source {name!r} has no dataclass named Settings",
             reason=Reason.UNSUPPORTED,
             hint="its author must add one, see volo_acquisition.sources.base",
         )
-    values = list(spec.values)
-    if spec.bare is not None:
-        names = [field.name for field in fields(settings_class) if field.init]
-        if not names:
-            raise ConfigError([f"--source {spec.name}: got {spec.bare!r}, this source has no settings"])
-        values.insert(0, (names[0], spec.bare))
-    settings = settings_from_texts(settings_class, values, where=f"--source {spec.name}")
-    source: Source = factory(settings, clock)
-    return source
+    return settings_class
+
+
+def _keyed(spec: SourceSpec, settings_class: type[Any], where: str) -> list[tuple[str, str]]:
+    """Return the values of `spec`, the bare one under the first field's name."""
+    if spec.bare is None:
+        return list(spec.values)
+    names = [field.name for field in fields(settings_class) if field.init]
+    if not names:
+        raise ConfigError([f"{where}: got {spec.bare!r}, this source has no settings"])
+    return [(names[0], spec.bare), *spec.values]
 
 
 def settings_from_texts(settings_class: type[Any], values: list[tuple[str, str]], *, where: str) -> Any:

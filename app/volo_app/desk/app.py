@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import os
+import signal
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from types import FrameType, TracebackType
 
 from PySide6.QtCore import QTimer
 from PySide6.QtWidgets import QApplication
@@ -72,6 +76,7 @@ class _Desk:
         self.window = DeskWindow(self.model, self._order, apply_theme(app, options.theme))
         self._n_pulls = 0
         self._has_image = False
+        self.error: BaseException | None = None
         self._timer = QTimer()
         self._timer.timeout.connect(self._pull)
         self._timer.start(PULL_MS)
@@ -91,7 +96,7 @@ class _Desk:
         self._n_pulls += 1
         if self._n_pulls % PULLS_A_PAINT == 0:
             self.window.show_model()
-        if self.window.is_closed or (self.pilot is not None and self.pilot.is_done):
+        if self.window.is_closed or self.error is not None or (self.pilot is not None and self.pilot.is_done):
             self._timer.stop()
             self._app.quit()
 
@@ -123,13 +128,45 @@ def run_desk(options: DeskOptions) -> dict[str, object]:
     try:
         desk = _Desk(app, options, link)
         desk.window.show()
-        app.exec()
+        with _leaving_on_signals(desk), _failing(desk):
+            app.exec()
     finally:
         link.close()
+    if desk.error is not None:
+        raise desk.error
     if desk.pilot is not None and desk.pilot.error:
         raise DeviceError(f"the automated run failed: {desk.pilot.error}", reason=Reason.DRIVER)
     images = [options.screenshot, _beside(options.screenshot)] if options.screenshot else []
     return {**desk.model.result, "images": [image for image in images if Path(image).is_file()]}
+
+
+@contextmanager
+def _leaving_on_signals(desk: _Desk) -> Iterator[None]:
+    """Close the window on Ctrl+C and when asked to end, as if the operator had closed it."""
+
+    def leave(number: int, frame: FrameType | None) -> None:
+        desk.window.close()
+
+    before = {number: signal.signal(number, leave) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+@contextmanager
+def _failing(desk: _Desk) -> Iterator[None]:
+    """Let what is raised in Qt's callbacks, which Qt would only print, end the desk."""
+
+    def keep(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
+        desk.error = error
+
+    before, sys.excepthook = sys.excepthook, keep
+    try:
+        yield
+    finally:
+        sys.excepthook = before
 
 
 def _beside(screenshot: str) -> str:

@@ -73,7 +73,7 @@ class Autopilot:
         """Ask for the images once, while the keys flicker for the last letter."""
         if self._leg is not _Leg.SPELLING or self._asked or not self._screen_image:
             return None
-        if model.snapshot.marker != ONSET or len(model.text) < len(model.target_text) - 1:
+        if model.snapshot.marker != ONSET or model.text != model.target_text[:-1]:
             return None
         self._asked = self.wants_desk_image = True
         return GrabScreen(self._screen_image)

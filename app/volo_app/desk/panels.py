@@ -32,8 +32,8 @@ class Card(QFrame):
         self.setObjectName("card")
         self.setAccessibleName(heading)
         self.column = QVBoxLayout(self)
-        self.column.setContentsMargins(14, 12, 14, 12)
-        self.column.setSpacing(8)
+        self.column.setContentsMargins(14, 9, 14, 9)
+        self.column.setSpacing(6)
         self.column.addWidget(named_label(heading, "heading"))
 
     def add(self, *widgets: QWidget | QLayout) -> None:
@@ -65,6 +65,8 @@ class TracesCard(Card):
             axis.setTextPen(theme.text)
         self._plot.setLabel("bottom", "seconds before now")
         self._plot.getAxis("left").setWidth(64)
+        self._plot.getAxis("left").setTicks([[]])
+        self._plot.setXRange(-5.0, 0.0, padding=0.0)
         self._curves: list[pg.PlotDataItem] = []
         self._shown: TraceBuffer | None = None
         self._note = named_label("No signal yet: connect a source", "muted", "Scale of the traces")
@@ -111,6 +113,7 @@ class DecisionCard(Card):
         self._bar.setRange(0, 1000)
         self._bar.setAccessibleName("Confidence of the last decision")
         self._key.setWordWrap(False)
+        self._key.setMinimumHeight(48)
         self.add(self._key)
         self.add(self._bar)
         self.add(self._words)
@@ -129,7 +132,7 @@ class CountersCard(Card):
     def __init__(self) -> None:
         super().__init__("Counters")
         self._grid = QGridLayout()
-        self._grid.setVerticalSpacing(4)
+        self._grid.setVerticalSpacing(3)
         self._grid.setColumnStretch(0, 1)
         self._values: list[QLabel] = []
         self.column.addLayout(self._grid)
@@ -142,6 +145,7 @@ class CountersCard(Card):
                 label, heading = named_label(value), named_label(name)
                 label.setWordWrap(False)
                 heading.setWordWrap(False)
+                heading.setMinimumHeight(heading.sizeHint().height())
                 label.setAlignment(Qt.AlignmentFlag.AlignRight)
                 self._values.append(label)
                 self._grid.addWidget(heading, row, 0)

@@ -103,8 +103,8 @@ def _sheet(t: Theme) -> str:
     QLabel#title {{ font-size: 20pt; font-weight: 600; }}
     QLabel#heading {{ font-weight: 600; }}
     QLabel#muted {{ color: {t.muted}; }}
-    QLabel#text {{ font-size: 22pt; font-weight: 600; }}
-    QLabel#key {{ font-size: 28pt; font-weight: 700; color: {t.accent}; }}
+    QLabel#text {{ font-size: 20pt; font-weight: 600; }}
+    QLabel#key {{ font-size: 24pt; font-weight: 700; color: {t.accent}; }}
     QLabel#trouble {{ color: {t.trouble}; font-weight: 600; }}
     QLabel#error {{ background: {t.trouble_field}; color: {t.trouble}; border-radius: 8px; padding: 10px;
         font-weight: 600; }}
@@ -113,8 +113,10 @@ def _sheet(t: Theme) -> str:
     QLineEdit:focus, QComboBox:focus, QPlainTextEdit:focus {{ border: 2px solid {t.accent}; padding: 5px; }}
     QComboBox QAbstractItemView {{ background: {t.field}; color: {t.text}; }}
     QSpinBox {{ min-height: 30px; }}
-    QCheckBox::indicator {{ width: 18px; height: 18px; }}
-    QCheckBox::indicator:unchecked {{ border: 2px solid {t.muted}; border-radius: 4px; background: {t.field}; }}
+    QCheckBox::indicator {{ width: 16px; height: 16px; border: 2px solid {t.muted}; border-radius: 4px;
+        background: {t.field}; }}
+    QCheckBox::indicator:checked {{ border: 2px solid {t.accent}; background: {t.accent}; }}
+    QCheckBox:focus {{ color: {t.accent}; }}
     QPushButton {{ background: {t.card}; color: {t.text}; border: 1px solid {t.border}; border-radius: 6px;
         padding: 9px 16px; }}
     QPushButton:hover:enabled {{ border-color: {t.accent}; }}

@@ -22,13 +22,13 @@ from volo_acquisition.clock import SessionClock
 from volo_acquisition.errors import VoloError
 from volo_acquisition.types import Marker
 from volo_app.outbox import Outbox
-from volo_app.showing import OPERATOR_STOP
 from volo_app.stimulus.frames import FrameClock, FrameLog
 from volo_app.stimulus.messages import Blank, Failed, Frames, Grab, Grabbed, Ready, ScreenInfo, Shown
 from volo_app.stimulus.pace import Pace, PaceFinder
 from volo_app.stimulus.picture import Director, Picture
 from volo_app.stimulus.process import ScreenSettings
 from volo_app.stimulus.renderer import Renderer, RendererError
+from volo_paradigms.grammar import OPERATOR_STOP
 from volo_paradigms.layout import Layout, load_layout
 from volo_paradigms.types import Scene
 

@@ -144,7 +144,7 @@ class GraphBuilder:
         graph: onnx.GraphProto = self._onnx.helper.make_graph(inner, result, [], [self._value(result, dtype, shape)])
         return graph
 
-    def model(self, name: str, producer_version: str) -> onnx.ModelProto:
+    def model(self, name: str, producer_version: str, metadata: dict[str, str]) -> onnx.ModelProto:
         """Return the whole as a model, checked."""
         helper = self._onnx.helper
         graph = helper.make_graph(self._nodes, name, self._inputs, self._outputs, self._constants)
@@ -155,5 +155,6 @@ class GraphBuilder:
             producer_name="volo",
             producer_version=producer_version,
         )
+        helper.set_model_props(model, metadata)
         self._onnx.checker.check_model(model, full_check=True)
         return model

@@ -56,7 +56,7 @@ class Manifest:
     offset_samples, lengths_samples
         From the onset to the first sample of the windows, and their lengths.
     late_samples : int
-        A window may have ended so long ago and still be asked for.
+        The longest window may have ended so long ago and still be asked for; a shorter one that starts with it, too.
     least_valid_fraction : float
         Windows with a smaller share of valid samples are not decoded.
     states : list of State
@@ -148,7 +148,9 @@ class Manifest:
             raise ValueError(f"the states have more than {MAX_STATE_VALUES} numbers")
         if any(state.dtype not in ("bool", "int64", "float32", "float64") for state in self.states):
             raise ValueError("states must be bool, int64, float32 or float64")
-        if not {("ring", "float32", 2), ("filled", "int64", 1)} <= {(s.name, s.dtype, len(s.shape)) for s in self.states}:
+        if not {("ring", "float32", 2), ("filled", "int64", 1)} <= {
+            (s.name, s.dtype, len(s.shape)) for s in self.states
+        }:
             raise ValueError("the states 'ring' and 'filled' are missing")
         if chain_sha256(self.chain) != self.chain_sha256:
             raise ValueError("the chain is not the one its hash names")

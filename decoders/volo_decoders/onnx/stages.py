@@ -45,7 +45,7 @@ def _sos(g: GraphBuilder, made: SosFilter, x: Signal, after: StreamInfo, prefix:
 
 @stage("filter_bank")
 def _filter_bank(g: GraphBuilder, made: FilterBank, x: Signal, after: StreamInfo, prefix: str) -> Signal:
-    """All sub-bands in one product, band after band. (A cascaded bank is cascaded for fitting only.)"""
+    """All sub-bands in one product, band after band. A cascaded bank is cascaded for fitting only."""
     (bank,) = made._banks  # noqa: SLF001 - the very object whose product the graph repeats
     return Signal(_product(g, bank, x, prefix), x.valid, after, x.hop)
 

@@ -46,8 +46,7 @@ class AttentionModel:
 
     References
     ----------
-    Geirnaert et al. 2020, IEEE Trans. Neural Syst. Rehabil. Eng. 28:307, DOI 10.1109/TNSRE.2019.2952724 (how accuracy
-    depends on the window). The model itself is this program's own choice.
+    A Gaussian model of Fisher-transformed correlations that predicts accuracy from one window length: arXiv:2503.09349.
     """
 
     mean: float

@@ -58,11 +58,11 @@ class SpikingSettings:
     n_substeps: int = 4
     recurrent: bool = True
     slope: float = 10.0
-    epochs: int = 40
+    epochs: int = 100
     stretch_bins: int = 40
     ignored_bins: int = 6
     batch: int = 32
-    learning_rate: float = 3e-3
+    learning_rate: float = 5e-3
     weight_decay: float = 1e-4
     channel_dropout: float = 0.2
     unit_dropout: float = 0.1
@@ -142,7 +142,8 @@ def train(
     if len(split.fit) < 2 * settings.stretch_bins:
         raise ValueError(f"split.fit: got {len(split.fit)} bins, expected at least {2 * settings.stretch_bins}")
     with one_thread():
-        return _train(counts[split.training.rows], outputs[split.training.rows], split, settings, bin_s, progress)
+        seen = split.training.rows
+        return _train(counts[seen], outputs[seen], split, settings, bin_s=bin_s, progress=progress)
 
 
 def _train(
@@ -150,6 +151,7 @@ def _train(
     outputs: NDArray[Any],
     split: Split,
     settings: SpikingSettings,
+    *,
     bin_s: float,
     progress: Callable[[int, float], None] | None,
 ) -> Trained:
@@ -177,7 +179,9 @@ def _train(
         losses = []
         for starts in _batches(split.fit, settings, n_batches, generator):
             stretches = torch.tensor(starts)[:, None] + torch.arange(settings.stretch_bins)
-            losses.append(_learn(network, optimizer, x[stretches], y[stretches], settings, generator))
+            losses.append(
+                _learn(network, optimizer, x[stretches], y[stretches], settings=settings, generator=generator)
+            )
             schedule.step()
         loss = float(np.mean(losses))
         if epoch % _TRY_EVERY == 0 or epoch == settings.epochs:
@@ -205,6 +209,7 @@ def _learn(
     optimizer: torch.optim.Optimizer,
     x: Tensor,
     y: Tensor,
+    *,
     settings: SpikingSettings,
     generator: torch.Generator,
 ) -> float:
@@ -219,7 +224,7 @@ def _learn(
     decoded, _, _ = network(x, network.start(n), heard)
     loss = ((decoded - y)[:, settings.ignored_bins :] ** 2).mean()
     optimizer.zero_grad()
-    loss.backward()  # type: ignore[no-untyped-call]
+    loss.backward()
     torch.nn.utils.clip_grad_norm_(network.parameters(), 1.0)
     optimizer.step()
     return float(loss.detach())

@@ -64,22 +64,28 @@ class CubaWeights:
     @property
     def n_channels(self) -> int:
         """Number of inputs."""
-        return self.input_weights.shape[0]
+        return int(self.input_weights.shape[0])
 
     @property
     def n_units(self) -> int:
         """Number of spiking units."""
-        return self.input_weights.shape[1]
+        return int(self.input_weights.shape[1])
 
     @property
     def n_outputs(self) -> int:
         """Number of outputs."""
-        return self.readout.shape[1]
+        return int(self.readout.shape[1])
+
+    @property
+    def is_recurrent(self) -> bool:
+        """Whether units excite each other."""
+        return bool(self.recurrent.any())
 
     @property
     def n_parameters(self) -> int:
-        """How many numbers there are."""
-        return sum(values.size for values in self.arrays().values())
+        """How many numbers there are; a layer without recurrence has no recurrent ones."""
+        arrays = self.arrays().items()
+        return sum(values.size for name, values in arrays if name != "recurrent" or self.is_recurrent)
 
     def arrays(self) -> dict[str, _Array]:
         """Return all arrays by name."""

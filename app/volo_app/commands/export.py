@@ -1,0 +1,52 @@
+"""`volo export`: write a trained decoder as one ONNX file, after it was compared with the Python chain."""
+
+from __future__ import annotations
+
+import argparse
+
+from volo_app.console import CommandFailed, Console
+
+HELP = "write a trained decoder as one ONNX file, raw samples to scores"
+EXAMPLE = """examples:
+  volo export my-decoder --out speller.onnx
+  volo export my-decoder --out speller.onnx --check FILE.xdf --json"""
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    """Add the command's options."""
+    parser.add_argument("decoder", metavar="DECODER", help="decoder folder that `volo train` wrote")
+    parser.add_argument("--out", required=True, metavar="FILE", help="the file to write (.onnx)")
+    parser.add_argument("--check", metavar="RECORDING", help="compare on this recording, too (.xdf)")
+    parser.add_argument("--stream", default="", help="which of the recording's signal streams, if there are several")
+
+
+def run(args: argparse.Namespace, console: Console) -> dict[str, object]:
+    """Export, compare, and return what was found."""
+    from pathlib import Path
+
+    from volo_app.exported import export_decoder
+
+    with console.progress("Export", None):
+        summary = dict(
+            export_decoder(
+                Path(args.decoder),
+                Path(args.out),
+                recording=Path(args.check) if args.check else None,
+                stream=args.stream,
+            )
+        )
+    checks = summary["parity"]
+    if isinstance(checks, dict):
+        for name, parity in checks.items():
+            agree = "equal" if parity["decisions_equal"] and parity["windows_equal"] else "NOT equal"
+            console.print(
+                f"{name}: {parity['n_predictions']} windows, {parity['n_decisions']} decisions {agree}, "
+                f"scores differ by {parity['relative']:.1e} of the largest at most"
+            )
+    if not summary["passed"]:
+        raise CommandFailed(summary, f"{args.out} was not written: the graph does not decide as the decoder does")
+    step_ms = summary["step_ms"]
+    if isinstance(step_ms, dict):
+        console.print(f"a step takes {step_ms['p50']:.3f} ms (median), {step_ms['p99']:.3f} ms (99 %)")
+    console.print(f"{summary['decoder']} was written to {summary['file']}")
+    return summary
