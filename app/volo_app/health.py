@@ -86,13 +86,20 @@ def check_packages() -> list[Check]:
     try:
         requirements = [_parse(text) for text in requires("volo") or [] if "extra ==" not in text]
     except PackageNotFoundError:
-        return [Check("volo", "fail", "the package is not installed", f"{_PIP} -e .")]
+        return [Check("volo", "fail", "the package is not installed", _install("-e ."))]
     wanted = [requirement for requirement in requirements if requirement is not None]
     probes = [_IMPORT_NAMES.get(name.lower(), name) for name, _ in wanted]
     native = ["library:lsl", "library:brainflow", "library:gl"]
     answers = probe_imports([*probes, *native])
     checks = [_check_package(name, spec, answers[probe]) for (name, spec), probe in zip(wanted, probes, strict=True)]
     return [*checks, *(_check_library(name, answers[name]) for name in native)]
+
+
+def _install(what: str) -> str:
+    """Return the step that installs `what`; a built application has no pip, it comes whole or not."""
+    if getattr(sys, "frozen", False):
+        return "copy the application's folder anew, it is not whole"
+    return f"{_PIP} {what}"
 
 
 def _parse(requirement: str) -> tuple[str, str] | None:
@@ -106,7 +113,7 @@ def _parse(requirement: str) -> tuple[str, str] | None:
 
 
 def _check_package(name: str, spec: str, answer: dict[str, str]) -> Check:
-    mend = f'{_PIP} "{name}{spec}"'
+    mend = _install(f'"{name}{spec}"')
     try:
         found = version(name)
     except PackageNotFoundError:
@@ -114,7 +121,8 @@ def _check_package(name: str, spec: str, answer: dict[str, str]) -> Check:
     if not _satisfies(found, spec):
         return Check(name, "fail", f"{found}, but {spec} is needed", mend)
     if answer["error"]:
-        return Check(name, "fail", f"{found} does not import: {answer['error']}", f"{mend} --force-reinstall")
+        anew = _install(f'"{name}{spec}" --force-reinstall')
+        return Check(name, "fail", f"{found} does not import: {answer['error']}", anew)
     return Check(name, "ok", found)
 
 
@@ -144,7 +152,7 @@ def _check_library(name: str, answer: dict[str, str]) -> Check:
         mend = _APT if sys.platform.startswith("linux") else "install the graphics driver"
         return Check(label, "warn", f"{answer['error']}; windows need it, the command line does not", mend)
     package = {"library:lsl": "pylsl", "library:brainflow": "brainflow"}[name]
-    return Check(label, "fail", answer["error"], f"{_PIP} --force-reinstall {package}")
+    return Check(label, "fail", answer["error"], _install(f"--force-reinstall {package}"))
 
 
 def probe_imports(names: list[str]) -> dict[str, dict[str, str]]:
