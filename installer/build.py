@@ -17,16 +17,18 @@ from importlib.metadata import distributions
 from pathlib import Path
 
 import freeze
-from check_build import ROOT, CheckFailed, Expected, SessionClock, check, executable_in
+from check_build import ROOT, CheckError, Expected, check, executable_in
 
-__all__ = ["BuildFailed", "Builder", "folder_bytes", "main", "put_in_place"]
+from volo_acquisition.clock import SessionClock  # found where check_build says
+
+__all__ = ["BuildError", "Builder", "folder_bytes", "main", "put_in_place"]
 
 INSTALLER = ROOT / "installer"
 #: More than this is a mistake: something that Volo does not need came along.
 _LARGEST_BYTES = 700 * 10**6
 
 
-class BuildFailed(Exception):
+class BuildError(Exception):
     """The application could not be built; the text says why and what mends it."""
 
 
@@ -76,7 +78,7 @@ class Builder:
             )
         if done.returncode != 0:
             last = log.read_text(encoding="utf-8", errors="replace").splitlines()[-40:]
-            raise BuildFailed("\n".join([*last, f"{name}: ended with status {done.returncode}"]))
+            raise BuildError("\n".join([*last, f"{name}: ended with status {done.returncode}"]))
         tell(f"built {name:<16} {self._clock.now() - start_s:6.1f} s")
 
     def _expected(self) -> Expected:
@@ -94,7 +96,7 @@ class Builder:
                 for package in freeze.packages(ROOT)
                 for path, _ in freeze.data_files(site, package)
             ),
-            build_paths=(str(self._work), str(ROOT)),
+            build_paths=(str(self._work),),
         )
 
 
@@ -109,16 +111,16 @@ def check_tools() -> None:
 
     Raises
     ------
-    BuildFailed
+    BuildError
         If Python is of the wrong version, or the tools for libraries are missing.
     """
     if not (3, 11) <= sys.version_info[:2] < (3, 14):
         found = ".".join(map(str, sys.version_info[:2]))
-        raise BuildFailed(f"Python {found} runs this; Volo needs 3.11, 3.12 or 3.13")
+        raise BuildError(f"Python {found} runs this; Volo needs 3.11, 3.12 or 3.13")
     if sys.platform.startswith("linux"):
         missing = [name for name in ("ldd", "objdump", "objcopy") if shutil.which(name) is None]
         if missing:
-            raise BuildFailed(f"missing: {', '.join(missing)}; try: apt-get install binutils libc-bin")
+            raise BuildError(f"missing: {', '.join(missing)}; try: apt-get install binutils libc-bin")
 
 
 def put_in_place(built: Path, target: Path) -> None:
@@ -126,12 +128,12 @@ def put_in_place(built: Path, target: Path) -> None:
 
     Raises
     ------
-    BuildFailed
+    BuildError
         If `target` is there and is something else.
     """
     if target.exists():
         if not (executable_in(target).is_file() and (target / "_internal").is_dir()):
-            raise BuildFailed(f"{target} is there and is no build of Volo: move it away, or choose another --out")
+            raise BuildError(f"{target} is there and is no build of Volo: move it away, or choose another --out")
         shutil.rmtree(target)
     target.parent.mkdir(parents=True, exist_ok=True)
     shutil.move(built, target)
@@ -157,7 +159,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             built, expected = Builder(Path(work).resolve()).build()
             put_in_place(built, target)
         return _report(target, expected, args.check)
-    except (BuildFailed, CheckFailed) as problem:
+    except (BuildError, CheckError) as problem:
         sys.stderr.write(f"installer: {problem}\n")
         return 1
 
@@ -166,7 +168,7 @@ def _report(target: Path, expected: Expected, with_check: bool) -> int:
     n_bytes = folder_bytes(target)
     tell(f"{target}: {n_bytes / 1e6:.0f} MB")
     if n_bytes > _LARGEST_BYTES:
-        raise BuildFailed(f"{n_bytes / 1e6:.0f} MB is more than the {_LARGEST_BYTES / 1e6:.0f} MB it may have")
+        raise BuildError(f"{n_bytes / 1e6:.0f} MB is more than the {_LARGEST_BYTES / 1e6:.0f} MB it may have")
     if not with_check:
         return 0
     with tempfile.TemporaryDirectory(prefix="volo-check-") as place:

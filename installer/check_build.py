@@ -17,13 +17,13 @@ sys.path.insert(0, str(ROOT / "acquisition"))  # only clock modules read time, a
 
 from volo_acquisition.clock import SessionClock  # noqa: E402
 
-__all__ = ["Application", "CheckFailed", "Expected", "check", "clean_environment", "executable_in", "plugin_problems"]
+__all__ = ["Application", "CheckError", "Expected", "check", "clean_environment", "executable_in", "plugin_problems"]
 
 _TIMEOUT_S = 240.0
 _N_STARTS = 5
 
 
-class CheckFailed(Exception):
+class CheckError(Exception):
     """The application does not do what it should; the text says what."""
 
 
@@ -77,7 +77,7 @@ class Application:
 
         Raises
         ------
-        CheckFailed
+        CheckError
             If it ends with another status than 0, or not at all.
         """
         try:
@@ -94,12 +94,12 @@ class Application:
                 check=False,
             )
         except subprocess.TimeoutExpired as late:
-            raise CheckFailed(f"not done after {_TIMEOUT_S:.0f} s") from late
+            raise CheckError(f"not done after {_TIMEOUT_S:.0f} s") from late
         except OSError as error:
-            raise CheckFailed(f"cannot be started: {error}") from error
+            raise CheckError(f"cannot be started: {error}") from error
         if done.returncode != 0:
             last = "; ".join((done.stderr.strip() or done.stdout.strip()).splitlines()[-3:])
-            raise CheckFailed(f"ended with status {done.returncode}: {last}")
+            raise CheckError(f"ended with status {done.returncode}: {last}")
         return done.stdout
 
     def json(self, *words: str) -> dict[str, Any]:
@@ -108,9 +108,9 @@ class Application:
         try:
             told = json.loads(text)
         except json.JSONDecodeError as error:
-            raise CheckFailed(f"standard output is no JSON: {error}") from error
+            raise CheckError(f"standard output is no JSON: {error}") from error
         if not isinstance(told, dict):
-            raise CheckFailed("standard output is no JSON object")
+            raise CheckError("standard output is no JSON object")
         return told
 
 
@@ -135,7 +135,7 @@ def plugin_problems(wanted: Mapping[str, Mapping[str, str]], told: Mapping[str, 
 
 def _require(holds: bool, problem: str) -> None:
     if not holds:
-        raise CheckFailed(problem)
+        raise CheckError(problem)
 
 
 def check(folder: Path, place: Path, expected: Expected, tell: Callable[[str], None]) -> list[str]:
@@ -159,7 +159,7 @@ def check(folder: Path, place: Path, expected: Expected, tell: Callable[[str], N
         start_s = clock.now()
         try:
             mark, detail = "ok", make()
-        except CheckFailed as problem:
+        except CheckError as problem:
             mark, detail = "FAIL", str(problem)
             failed.append(name)
         tell(f"{mark:<5} {name:<16} {clock.now() - start_s:6.1f} s  {detail}")

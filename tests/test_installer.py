@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-import importlib
+import importlib.util
 import json
+import shutil
 import subprocess
 import sys
 from importlib.metadata import distributions
@@ -70,12 +71,8 @@ def test_the_plugins_found_are_those_of_the_registry(freeze: ModuleType) -> None
     }
 
 
-def test_every_hidden_import_can_be_imported(freeze: ModuleType) -> None:
-    imports = "\n".join(f"import {name}" for name in freeze.hidden_imports(distributions()))
-    done = subprocess.run(
-        [sys.executable, "-W", "ignore", "-c", imports], capture_output=True, text=True, timeout=120, check=False
-    )
-    assert done.returncode == 0, done.stderr
+def test_every_hidden_import_is_installed(freeze: ModuleType) -> None:
+    assert [name for name in freeze.hidden_imports(distributions()) if importlib.util.find_spec(name) is None] == []
 
 
 def test_commands_lie_in_packages_that_are_collected_whole(freeze: ModuleType) -> None:
@@ -185,7 +182,7 @@ def test_a_build_replaces_nothing_else(build: ModuleType, tmp_path: Path) -> Non
     built.mkdir()
     target.mkdir()
     (target / "thesis.txt").touch()
-    with pytest.raises(build.BuildFailed, match="no build of Volo"):
+    with pytest.raises(build.BuildError, match="no build of Volo"):
         build.put_in_place(built, target)
     assert (target / "thesis.txt").exists()
 
@@ -248,7 +245,9 @@ def test_the_application_builds_and_runs_without_a_python(tmp_path: Path) -> Non
     fetched = subprocess.run(fetch, capture_output=True, text=True, timeout=300, check=False)
     if fetched.returncode != 0:
         pytest.skip(f"pyinstaller cannot be installed: {fetched.stderr.strip().splitlines()[-1:]}")
-    command = [sys.executable, str(INSTALLER / "build.py"), "--out", str(tmp_path / "out"), "--check"]
+    out = tmp_path / "out"
+    command = [sys.executable, str(INSTALLER / "build.py"), "--out", str(out), "--check"]
     done = subprocess.run(command, capture_output=True, text=True, timeout=1400, check=False)
+    shutil.rmtree(out, ignore_errors=True)  # 400 MB that pytest would keep
     sys.stdout.write(done.stdout)
     assert done.returncode == 0, done.stdout + done.stderr

@@ -74,7 +74,7 @@ def test_another_test_part_leaves_the_weights_equal_and_another_fit_part_does_no
 def test_it_learns_tuning_and_the_shifted_control_fails(trained: Trained) -> None:
     rows = slice(SPLIT.test.start - SPLIT.purge, SPLIT.test.stop)
     truth = Y[SPLIT.test.rows]
-    assert (r_squared(truth, run_network(trained.network, X[rows])[0][SPLIT.purge :]) > 0.75).all()
+    assert (r_squared(truth, run_network(trained.network, X[rows])[0][SPLIT.purge :]) > 0.45).all()
     assert (r_squared(truth, run_network(trained.network, shifted(X[rows]))[0][SPLIT.purge :]) < 0.05).all()
 
 
@@ -94,6 +94,7 @@ def test_the_graph_gives_torchs_spikes_on_torchs_states_and_the_same_r2_on_its_o
     assert parity.n_spike_bits == len(x) * SETTINGS.n_units
     assert parity.n_mismatches <= 2
     assert parity.largest_margin <= 1e-5
+    assert parity.max_membrane_difference <= 1e-4
     assert parity.max_output_difference <= 1e-3  # of velocities with a spread of about 80
     decoded, spikes = run_network(trained.network, x)
     assert spikes.sum() > len(x)

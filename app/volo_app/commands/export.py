@@ -45,8 +45,9 @@ def run(args: argparse.Namespace, console: Console) -> dict[str, object]:
             )
     if not summary["passed"]:
         raise CommandFailed(summary, f"{args.out} was not written: the graph does not decide as the decoder does")
-    step_ms = summary["step_ms"]
-    if isinstance(step_ms, dict):
-        console.print(f"a step takes {step_ms['p50']:.3f} ms (median), {step_ms['p99']:.3f} ms (99 %)")
+    for name, what in (("step_ms", "a step"), ("score_ms", "a step that scores the longest window")):
+        times = summary[name]
+        if isinstance(times, dict):
+            console.print(f"{what} takes {times['p50']:.2f} ms (median), {times['p99']:.2f} ms (99 %)")
     console.print(f"{summary['decoder']} was written to {summary['file']}")
     return summary

@@ -16,17 +16,17 @@ _EPS = float(np.finfo(np.float64).eps)
 @decoder("etrca")
 def _etrca(g: GraphBuilder, made: ETRCA, window: str, n: str) -> str:
     """Repeat `ETRCA._score`: truncated templates are the first `n` samples of the projected ones."""
-    n_bands, n_classes, n_channels, _ = made.templates_.shape
+    n_bands, n_classes, n_channels, n_samples = made.templates_.shape
     about_all = made._about_grand_mean  # noqa: SLF001 - what `_score` reads, so that nothing is computed twice
     weights, projected, variations = made._weights, made._projected, made._template_powers  # noqa: SLF001
     wide = g.op("Reshape", g.cast(window, np.float64), g.ints(-1, n_bands, n_channels))
     x = g.op("Transpose", wide, perm=[1, 0, 2])  # (n_bands, n, n_channels)
     if not about_all:
         x = _centred(g, x, n)
-    templates = g.op(
-        "Slice", g.constant(projected), g.ints(0), g.op("Mul", n, g.ints(n_channels)), g.ints(1)
-    )  # (n_bands, n * n_channels, n_classes)
-    products = g.op("MatMul", g.op("Reshape", x, g.ints(n_bands, 1, -1)), templates)
+    # Zeros behind the window cut the templates off where it ends, and spare a copy of them.
+    missing = g.op("Sub", g.ints(n_samples), n)
+    padded = g.op("Pad", x, g.op("Concat", g.ints(0, 0, 0, 0), missing, g.ints(0), axis=0))
+    products = g.op("MatMul", g.op("Reshape", padded, g.ints(n_bands, 1, -1)), g.constant(projected))
     products = g.op("Squeeze", products, g.ints(1))
     gram = g.op("MatMul", g.op("Transpose", x, perm=[0, 2, 1]), x)
     filters = g.constant(made.filters_)

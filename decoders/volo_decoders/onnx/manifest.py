@@ -20,7 +20,7 @@ __all__ = ["KEY", "SCHEMA", "Manifest", "State", "chain_sha256"]
 KEY = "volo.manifest"
 #: Version of the manifest and of the contract between file and host; newer files are refused.
 SCHEMA = 1
-#: Most numbers that the states of a file may have.
+#: Most numbers that the states of a file, or the test vector for its longest window, may have.
 MAX_STATE_VALUES = 16_000_000
 
 
@@ -122,7 +122,9 @@ class Manifest:
         try:
             values = json.loads(text)
             schema = values.pop("schema")
-            if isinstance(schema, int) and schema > SCHEMA:
+            if type(schema) is not int or schema < 1:
+                raise ValueError(f"its schema is {schema!r}")
+            if schema > SCHEMA:
                 raise DecoderError(
                     f"{where} has manifest schema {schema}, this Volo knows up to {SCHEMA}",
                     reason=Reason.NEWER_SCHEMA,
@@ -131,36 +133,56 @@ class Manifest:
             states = [State(str(s["name"]), str(s["dtype"]), tuple(s["shape"])) for s in values.pop("states")]
             manifest = cls(**values, states=states)
             manifest._check()
-        except (AttributeError, ConfigError, KeyError, TypeError, ValueError, RecursionError) as error:
+        except (
+            ArithmeticError,
+            AttributeError,
+            ConfigError,
+            LookupError,
+            RecursionError,
+            TypeError,
+            ValueError,
+        ) as error:
             raise DecoderError(
                 f"{where} has a damaged manifest: {error}", reason=Reason.DAMAGED, hint="export the decoder again"
             ) from error
         return manifest
 
     def _check(self) -> None:
+        self._check_counts()
+        if chain_sha256(self.chain) != self.chain_sha256:
+            raise ValueError("the chain is not the one its hash names")
+        if list(self.spec.window.samples(self.contract.rate_hz)) != self.lengths_samples:
+            raise ValueError("the window lengths are not those of the chain")
+        texts = (self.decoder_id, *self.classes)
+        if not self.classes or not all(isinstance(text, str) for text in texts):
+            raise ValueError("the decoder's id and at least one class must be texts")
+        shape = [len(row) for row in self.test_scores]
+        numbers = (self.least_valid_fraction, *(score for row in self.test_scores for score in row))
+        if shape != [len(self.classes)] * len(self.lengths_samples):
+            raise ValueError("the test scores do not fit the classes and lengths")
+        if not all(isinstance(number, float) and math.isfinite(number) for number in numbers):
+            raise ValueError("the test scores and the least valid fraction must be finite numbers")
+        self.rule.to_dict()
+
+    def _check_counts(self) -> None:
         counts = (self.hop_samples, *self.lengths_samples, *(n for state in self.states for n in state.shape))
         if not all(type(n) is int and n > 0 for n in counts):
             raise ValueError("hop, lengths and shapes of states must be positive integers")
         others = (self.hold_samples, self.settle_samples, self.offset_samples, self.late_samples)
         if not all(type(n) is int and n >= 0 for n in others):
             raise ValueError("hold, settle, offset and late must be integers of at least 0")
-        if sum(math.prod(state.shape) for state in self.states) > MAX_STATE_VALUES:
-            raise ValueError(f"the states have more than {MAX_STATE_VALUES} numbers")
+        test_rows = self.hop_samples + self.offset_samples + self.lengths_samples[-1]
+        sizes = (test_rows * self.contract.n_channels, sum(math.prod(state.shape) for state in self.states))
+        if max(sizes) > MAX_STATE_VALUES:
+            raise ValueError(f"states or windows have more than {MAX_STATE_VALUES} numbers")
         if any(state.dtype not in ("bool", "int64", "float32", "float64") for state in self.states):
             raise ValueError("states must be bool, int64, float32 or float64")
-        if not {("ring", "float32", 2), ("filled", "int64", 1)} <= {
-            (s.name, s.dtype, len(s.shape)) for s in self.states
-        }:
+        shapes = {(state.name, state.dtype): state.shape for state in self.states}
+        ring = shapes.get(("ring", "float32"), ())
+        if shapes.get(("filled", "int64")) != (1,) or len(ring) != 2:
             raise ValueError("the states 'ring' and 'filled' are missing")
-        if chain_sha256(self.chain) != self.chain_sha256:
-            raise ValueError("the chain is not the one its hash names")
-        rate_hz = self.contract.rate_hz
-        if list(self.spec.window.samples(rate_hz)) != self.lengths_samples:
-            raise ValueError("the window lengths are not those of the chain")
-        shape = [len(row) for row in self.test_scores]
-        if shape != [len(self.classes)] * len(self.lengths_samples) or not self.classes:
-            raise ValueError("the test scores do not fit the classes and lengths")
-        self.rule.to_dict()
+        if ring[0] < self.lengths_samples[-1] + self.late_samples + 2 * self.hop_samples:
+            raise ValueError("the ring is shorter than the windows")
 
 
 def chain_sha256(chain: Mapping[str, Any]) -> str:

@@ -137,16 +137,16 @@ class OnnxRunner(OnlinePipeline):
         A first block that is not whole is filled up in front with its first sample, which changes nothing that comes
         after: filters start in the steady state of that sample.
         """
-        hop = self.manifest.hop_samples
+        steps, n = self._steps, len(part)
         samples = part.samples[:, self._columns].astype(np.float64)
-        missing = hop - len(samples)
+        missing = self.manifest.hop_samples - n
         if missing:
             samples = np.concatenate([np.repeat(samples[:1], missing, axis=0), samples])
-        _, _, valid = self._steps.step(np.ascontiguousarray(samples))
-        if missing:
-            ring = self._steps.states["ring"].copy()
-            ring[len(ring) - hop : len(ring) - hop + missing] = 0.0
-            self._steps.states["ring"] = ring
+        ring, filled = steps.states["ring"], steps.states["filled"]
+        _, _, valid = steps.step(np.ascontiguousarray(samples))
+        if missing:  # what was filled up is no part of the stream
+            steps.states["ring"] = np.concatenate([ring[n:], steps.states["ring"][-n:]])
+            steps.states["filled"] = np.minimum(filled + n, len(ring))
         self._stop = part.stop
         return valid[missing:]
 

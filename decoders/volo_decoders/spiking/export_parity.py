@@ -33,6 +33,9 @@ class TeacherForced:
         Largest difference of an output where no spike differs, in the unit of the outputs.
     max_output_difference_all : float
         The same over all steps.
+    max_membrane_difference : float
+        Largest difference of a membrane after a bin, in thresholds, over the same steps as `max_output_difference`; a
+        spike at another sub-step of the bin would show here, though the number of spikes is the same.
     """
 
     n_bins: int
@@ -41,6 +44,7 @@ class TeacherForced:
     largest_margin: float
     max_output_difference: float
     max_output_difference_all: float
+    max_membrane_difference: float
 
 
 def teacher_forced(network: CubaNetwork, model: StepModel, counts: NDArray[Any]) -> TeacherForced:
@@ -55,7 +59,7 @@ def teacher_forced(network: CubaNetwork, model: StepModel, counts: NDArray[Any])
     counts : ndarray, shape (n_bins, n_channels)
         What both are given; states start from zero.
     """
-    mismatches, margin, apart, apart_all = 0, 0.0, 0.0, 0.0
+    mismatches, margin, apart, apart_all, membranes_apart = 0, 0.0, 0.0, 0.0, 0.0
     with one_thread(), torch.no_grad():
         scaled = network.scaled(torch.tensor(counts.astype(np.float32)))
         states = network.start(1)
@@ -72,7 +76,10 @@ def teacher_forced(network: CubaNetwork, model: StepModel, counts: NDArray[Any])
                 margin = max(margin, float(_margins(network, row, before)[wrong].max()))
             else:
                 apart = max(apart, difference)
-    return TeacherForced(len(counts), len(counts) * len(network.input_bias), mismatches, margin, apart, apart_all)
+                left = np.abs(states.membrane.numpy() - step.states["membrane"]).max()
+                membranes_apart = max(membranes_apart, float(left) / THRESHOLD)
+    n_bits = len(counts) * len(network.input_bias)
+    return TeacherForced(len(counts), n_bits, mismatches, margin, apart, apart_all, membranes_apart)
 
 
 def _margins(network: CubaNetwork, scaled: torch.Tensor, states: States) -> NDArray[np.float64]:

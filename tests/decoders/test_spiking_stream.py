@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -182,9 +183,7 @@ def decoded_in(decoder: SpikingDecoder, x: np.ndarray, sizes: list[int]) -> tupl
     decoder.reset(INFO)
     edges = [*np.minimum(np.cumsum([0, *sizes]), len(x)).tolist(), len(x)]
     times = np.arange(len(x)) / 10.0
-    chunks = [
-        decoder.push(Chunk("spikes", a, x[a:b], times[a:b])) for a, b in zip(edges[:-1], edges[1:], strict=True)
-    ]
+    chunks = [decoder.push(Chunk("spikes", a, x[a:b], times[a:b])) for a, b in pairwise(edges)]
     valid = [np.ones(len(c), bool) if c.valid is None else c.valid for c in chunks]
     return np.concatenate([c.samples for c in chunks]), np.concatenate(valid)
 
