@@ -76,6 +76,18 @@ class DemoSettings:
     gaze_shift_s: float = 0.5
     threshold: float = 0.95
 
+    def __post_init__(self) -> None:
+        problems = []
+        if not self.text:
+            problems.append("text: got an empty text, it must have a character")
+        if self.participant != "median" and not self.participant.isdecimal():
+            problems.append(f"participant: got {self.participant!r}, it must be median or a whole number")
+        least = 2 if self.decoder == "etrca" else 1
+        if self.n_blocks < least:
+            problems.append(f"blocks: got {self.n_blocks}, {self.decoder} needs at least {least}")
+        if problems:
+            raise ValueError("; ".join(problems))
+
 
 def _head(
     settings: DemoSettings, seed: int, *, stream_id: str = "synthetic", latency_s: float = 0.0
@@ -246,11 +258,13 @@ def spelling_summary(
         "accuracy": score.accuracy,
         "selection_accuracy": score.selection_accuracy,
         "n_selections": score.n_selections,
-        "itr_bits_per_min": itr_bits_per_min(score.selection_accuracy, len(layout), seconds),
+        "itr_bits_per_min": (
+            itr_bits_per_min(score.selection_accuracy, len(layout), seconds) if score.n_selections else None
+        ),
         "itr_assumptions": {
             "formula": "Wolpaw",
             "n_classes": len(layout),
-            "mean_window_s": seconds - settings.gaze_shift_s - VISUAL_LATENCY_S,
+            "mean_window_s": seconds - settings.gaze_shift_s - VISUAL_LATENCY_S if spans else None,
             "visual_latency_s": VISUAL_LATENCY_S,
             "gaze_shift_s": settings.gaze_shift_s,
         },

@@ -7,7 +7,7 @@ no device but through a source.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from functools import partial
 
 import numpy as np
@@ -21,10 +21,11 @@ from volo_app.outputs.base import Output
 from volo_app.rows import RunRecorder
 from volo_app.run_result import EngineStatus, RunResult
 from volo_app.showing import Screen, Showing
+from volo_app.stopping import stop_signals
 from volo_decoders.fitted import FittedChain
 from volo_decoders.pipeline.decoding import Decoding
 from volo_decoders.types import Decision, Prediction
-from volo_paradigms.grammar import OPERATOR_STOP, OUTPUT_FAILED, RUN_STOP
+from volo_paradigms.grammar import DECODER_FAILED, OPERATOR_STOP, OUTPUT_FAILED, RUN_STOP
 from volo_paradigms.types import Command, Paradigm, Scene, Step
 
 __all__ = ["Engine", "EngineStatus", "RunResult"]
@@ -37,6 +38,11 @@ SILENCE_S = 5.0
 
 class Engine:
     """One run: from opening the source to the paradigm's or the source's end.
+
+    Recording survives a decoder that raises: a ``decoder/failed`` marker is noted, the outputs go neutral, the screen
+    goes blank, the paradigm is left alone, and the signal is recorded on until the source ends or the run is stopped;
+    `RunResult.failure` tells of it. While it records, a run in the main thread takes Ctrl+C and the other polite
+    signals (`volo_app.stopping`) as a wish to stop.
 
     Parameters
     ----------
@@ -54,8 +60,8 @@ class Engine:
         Puts scenes on and stamps them, at once (`volo_paradigms.screen.VirtualScreen`) or later
         (`volo_app.showing.LiveScreen`); needed with a paradigm.
     outputs : sequence of Output
-        Get the commands. One that fails is told to go neutral, noted with an ``output/failed`` marker and left out
-        from then on; the run goes on.
+        Get the commands that are still valid. One that fails is told to go neutral, noted with an ``output/failed``
+        marker and left out from then on; the run goes on. All are closed at the end.
     hear : callable or None
         Told each marker of this run; may answer with markers (the simulated participant).
     on_decision, on_chunk : callable or None
@@ -69,6 +75,9 @@ class Engine:
     lead_in_s : float
         The paradigm starts after so much signal, or when the chain's filters have settled if that is later, so that
         the first trial is not lost.
+    keep_recording : bool
+        Whether the recording goes on when the decoder has failed; False for a simulated participant, who would be
+        recorded for ever.
     """
 
     def __init__(
@@ -88,6 +97,7 @@ class Engine:
         skipped: Sequence[tuple[int, int]] = (),
         until_run_stop: bool = False,
         lead_in_s: float = 0.0,
+        keep_recording: bool = True,
     ) -> None:
         if paradigm is not None and screen is None:
             raise ValueError("Engine: a paradigm needs a screen")
@@ -98,6 +108,7 @@ class Engine:
         self._paradigm = paradigm
         self._showing = Showing(screen) if screen is not None else None
         self._outputs = list(outputs)
+        self._opened = tuple(outputs)
         self._hear = hear
         self._on_decision = on_decision
         self._on_chunk = on_chunk
@@ -105,6 +116,7 @@ class Engine:
         self._skipped = skipped
         self._until_run_stop = until_run_stop
         self._lead_in_s = lead_in_s
+        self._keep_recording = keep_recording
         self._seconds = 0.0
         self._stopwatch = SessionClock()
         self._decoding: Decoding | None = None
@@ -135,8 +147,12 @@ class Engine:
         """End the run after the current step; may be called from any thread or signal handler."""
         self._stopping = True
 
+    def _stop_by_signal(self) -> None:
+        self._result.stopped_by_signal = True
+        self.stop()
+
     def run(self) -> RunResult:
-        """Run to the end and return what happened; the source is closed in any case.
+        """Run to the end and return what happened; the source and the outputs are closed in any case.
 
         Raises
         ------
@@ -145,12 +161,21 @@ class Engine:
         DecoderError
             If the stream does not fit the decoder.
         """
+        with ExitStack() as stack:
+            if self._recorder is not None:
+                stack.enter_context(stop_signals(self._stop_by_signal))
+            self._run()
+        if self._decoding is not None:
+            self._result.sha256 = self._decoding.fingerprint.hexdigest()
+        return self._result
+
+    def _run(self) -> None:
         try:
             infos = self._source.open()
             self._begin(infos)
             self._phase = "running"
             self._loop()
-            self._reason = self._stopped_by if self._stopping else "finished"
+            self._reason = self._result.failure or (self._stopped_by if self._stopping else "finished")
         except Exception as error:
             self._reason = str(error)
             raise
@@ -158,14 +183,9 @@ class Engine:
             self._phase = "ended"
             try:
                 self._go_neutral()
+                self._close_outputs()
             finally:
                 self._source.close()
-        if self._decoding is not None:
-            fingerprint = self._decoding.fingerprint
-            self._result.sha256 = fingerprint.hexdigest()
-            self._result.n_predictions = fingerprint.n_predictions
-            self._result.n_decisions = fingerprint.n_decisions
-        return self._result
 
     def _go_neutral(self) -> None:
         """Take the stimuli off the screen and every output to its safe state."""
@@ -173,6 +193,18 @@ class Engine:
             self._showing.blank()
         for output in list(self._outputs):
             self._guard(output, output.neutral)
+
+    def _close_outputs(self) -> None:
+        """Let go of all outputs, those that failed as well."""
+        for output in self._opened:
+            try:
+                output.close()
+            except OutputClosed:
+                raise
+            except Exception as error:  # noqa: BLE001 - the border to a plug-in
+                self._result.failures.append(
+                    f"output {type(output).__name__} failed to close: {type(error).__name__}: {error}"
+                )
 
     def _begin(self, infos: Sequence[StreamInfo]) -> None:
         classes: tuple[str, ...] = ()
@@ -229,20 +261,36 @@ class Engine:
                 self._ending = self._ending or (self._until_run_stop and item.label == RUN_STOP)
             case Event():
                 self._result.events.append(item)
-        if self._decoding is None:
-            if isinstance(item, Chunk) and self._on_chunk is not None:
-                self._on_chunk(item)
-            return
-        if self._max_lag_s is not None:
-            self._decoding.skip_before(self._clock.now() - self._max_lag_s)
-        for result in self._decoding.process(item):
+        for result in self._decode(item):
             self._take_result(result, t0)
         if isinstance(item, Chunk) and self._on_chunk is not None:
             self._on_chunk(item)
 
+    def _decode(self, item: Item) -> Sequence[Prediction | Decision | Event]:
+        """Return what an item leads to; a decoder that fails is left out from then on."""
+        if self._decoding is None:
+            return ()
+        try:
+            if self._max_lag_s is not None:
+                self._decoding.skip_before(self._clock.now() - self._max_lag_s)
+            return self._decoding.process(item)
+        except Exception as error:  # noqa: BLE001 - whatever a decoder does, recording goes on
+            self._lose_decoder(f"the decoder failed: {type(error).__name__}: {error}")
+            return ()
+
+    def _lose_decoder(self, failure: str) -> None:
+        """Stop feedback, not recording."""
+        self._decoding = self._paradigm = None
+        self._result.failure = " ".join(failure.split())
+        self._go_neutral()
+        self._take_marker(Marker(self._clock.now(), DECODER_FAILED, {"message": self._result.failure}, "device"))
+        if not self._keep_recording:
+            self._stopping = True
+
     def _take_result(self, result: Prediction | Decision | Event, t0: float) -> None:
         match result:
             case Prediction():
+                self._result.n_predictions += 1
                 if self._recorder is not None:
                     self._recorder.prediction(result)
             case Event():
@@ -252,6 +300,7 @@ class Engine:
             case Decision():
                 latency_s = self._stopwatch.now() - t0
                 self._result.latencies_s.append(latency_s)
+                self._result.n_decisions += 1
                 self._result.decisions.append(result)
                 if self._recorder is not None:
                     self._recorder.decision(result, latency_s)
@@ -281,6 +330,8 @@ class Engine:
 
     def _take_steps(self, steps: Sequence[Step]) -> None:
         for step in steps:
+            if self._result.failure:
+                return  # the decoder failed at an earlier step: the stimuli are off and the outputs neutral
             match step:
                 case Scene():
                     if self._showing is not None:
@@ -294,8 +345,9 @@ class Engine:
                 case Command():
                     if self._recorder is not None:
                         self._recorder.command(step)
-                    for output in list(self._outputs):
-                        self._guard(output, partial(output.send, step))
+                    if self._clock.now() <= step.time + step.valid_for_s:
+                        for output in list(self._outputs):
+                            self._guard(output, partial(output.send, step))
 
     def _guard(self, output: Output, act: Callable[[], None]) -> None:
         """Let an output act; one that fails is left out from then on, because recording survives everything."""

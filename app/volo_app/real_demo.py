@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from multiprocessing import get_context
 from multiprocessing.connection import Connection
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
-from volo_acquisition.clock import SessionClock
+from volo_acquisition.clock import Clock, SessionClock
 from volo_acquisition.errors import DeviceError, Reason
 from volo_acquisition.sources.lsl import LslSource
 from volo_acquisition.types import Chunk, Marker
@@ -26,6 +28,9 @@ from volo_decoders.store import save_decoder
 from volo_decoders.training import fit_chain
 from volo_decoders.types import Decision
 from volo_paradigms.grammar import RUN_STOP
+
+if TYPE_CHECKING:
+    from volo_app.outputs.lsl import ChunkOutlet, MarkerOutlet
 
 __all__ = ["RealDemoSettings", "run_real"]
 
@@ -73,6 +78,8 @@ def run_real(
     ------
     FileError
         If the recording is not there.
+    DecoderError
+        If the decoder failed; what was streamed is recorded to the end.
     """
     recorded = _recorded(settings)
     rate_hz = recorded.info.rate_hz
@@ -92,7 +99,8 @@ def run_real(
         source = LslSource(LslSource.Settings(source_id=name, marker_name=f"{name}-markers"), clock)
         header = {"task": "ssvep", "decoder": "fbcca", "decoder_id": fitted.decoder_id, "simulated": "false"}
         header |= {"subject": recorded.subject, "record": recorded.name}
-        with RunRecorder(session.run_path("ssvep", 1), header) as recorder:
+        path = session.run_path("ssvep", 1)
+        with RunRecorder(path, header) as recorder:
             engine = Engine(
                 source,
                 clock,
@@ -109,6 +117,7 @@ def run_real(
         if player.is_alive():
             player.terminate()
             player.join(3.0)
+    result.require_decoder(path)
     return _summary(result, targets, settings, session)
 
 
@@ -131,12 +140,14 @@ def _player_main(pipe: Connection, settings: RealDemoSettings, name: str) -> Non
     recorded = _recorded(settings)
     clock = SessionClock()
     with (
+        suppress(EOFError, OSError),  # the other end of the pipe is gone: nobody listens any more
         ChunkOutlet(replace(recorded.info, stream_id=name), source_id=name) as outlet,
         MarkerOutlet(f"{name}-markers") as markers,
     ):
         pipe.send(True)
-        if not (outlet.wait_for_consumers(30.0) and markers.wait_for_consumers(30.0)):
-            return
+        for published in (outlet, markers):
+            if not _is_heard(published, pipe, clock):
+                return
         start_s, time_s = clock.now(), 0.0
         for item in recorded.items(CHUNK_SAMPLES):
             match item:
@@ -144,13 +155,26 @@ def _player_main(pipe: Connection, settings: RealDemoSettings, name: str) -> Non
                     markers.push(replace(item, time=item.time + start_s))
                 case Chunk():
                     time_s = float(item.times[-1])
-                    clock.sleep(start_s + time_s / settings.speed - clock.now())
+                    _sleep(pipe, start_s + time_s / settings.speed - clock.now())
                     outlet.push(Chunk(name, item.index, item.samples, item.times + start_s))
         markers.push(Marker(start_s + time_s, RUN_STOP, {}, "external"))
-        try:
-            pipe.poll(60.0)  # until the engine closes its end
-        except (EOFError, OSError):
-            return
+        _sleep(pipe, 60.0)
+
+
+def _sleep(pipe: Connection, seconds: float) -> None:
+    """Return after `seconds`; EOFError at once when the engine has closed its end of the pipe, or is no more."""
+    if pipe.poll(max(0.0, seconds)):
+        pipe.recv()
+
+
+def _is_heard(outlet: ChunkOutlet | MarkerOutlet, pipe: Connection, clock: Clock) -> bool:
+    """Wait for a listener; False if none comes within 30 s."""
+    end_s = clock.now() + 30.0
+    while not outlet.wait_for_consumers(0.2):
+        if clock.now() > end_s:
+            return False
+        _sleep(pipe, 0.0)
+    return True
 
 
 def _summary(
@@ -185,6 +209,7 @@ def _summary(
         "n_decisions": result.n_decisions,
         "events": len(result.events),
         "sha256": result.sha256,
+        "stopped_by_signal": result.stopped_by_signal,
         "session": str(session.folder),
         "simulated": False,
     }

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from pathlib import Path
 
+from volo_acquisition.errors import DecoderError, Reason
 from volo_acquisition.types import Event, Marker
 from volo_decoders.types import Decision
 
@@ -48,7 +50,7 @@ class RunResult:
     Attributes
     ----------
     sha256 : str
-        Fingerprint of predictions and decisions; empty without a decoder.
+        Fingerprint of predictions and decisions; empty without a decoder, or if it failed.
     n_predictions, n_decisions : int
         How many.
     samples : dict of str to int
@@ -63,6 +65,10 @@ class RunResult:
         From the push of the deciding sample to the decision, one a decision.
     failures : list of str
         Outputs that failed and were left out from then on, one line each.
+    failure : str
+        How the decoder failed, after which the run was only recorded; empty if it did not.
+    stopped_by_signal : bool
+        Whether Ctrl+C or another signal ended the run.
     """
 
     sha256: str = ""
@@ -74,3 +80,23 @@ class RunResult:
     events: list[Event] = field(default_factory=list)
     latencies_s: list[float] = field(default_factory=list)
     failures: list[str] = field(default_factory=list)
+    failure: str = ""
+    stopped_by_signal: bool = False
+
+    def require_decoder(self, kept: Path) -> None:
+        """Refuse a run whose decoder failed, for a command to end with.
+
+        Parameters
+        ----------
+        kept : Path
+            The recording or its folder; the error names it as safe.
+
+        Raises
+        ------
+        DecoderError
+            If the decoder failed.
+        """
+        if self.failure:
+            raise DecoderError(
+                self.failure, reason=Reason.INVALID, hint=f"the recording went on to the end and is safe in {kept}"
+            )

@@ -145,6 +145,7 @@ class Showing:
             self._live.note(marker)
 
     def blank(self) -> None:
-        """Take the stimuli off a live screen."""
+        """Take the stimuli off a live screen; no scene is awaited any more."""
+        self._awaited = None
         if self._live is not None:
             self._live.blank()

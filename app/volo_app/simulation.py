@@ -87,8 +87,17 @@ class Headset:
         self._process.close()
 
     def tell(self, marker: Marker) -> None:
-        """Pass a marker to the head."""
-        self._pipe.send(marker)
+        """Pass a marker to the head.
+
+        Raises
+        ------
+        DeviceError
+            If its process has ended.
+        """
+        try:
+            self._pipe.send(marker)
+        except OSError as error:
+            raise DeviceError("the simulated headset has ended", reason=Reason.NO_DATA) from error
 
 
 def _headset_main(pipe: Connection, settings: SyntheticSource.Settings) -> None:

@@ -31,7 +31,7 @@ def spell_with_presenter(
     duration_s: float | None = None,
     task: str = "ssvep",
 ) -> Mapping[str, object]:
-    """Decode a live source until the presenter says ``run/stop``, the time is up, or the run is stopped.
+    """Decode a live source until the presenter says ``run/stop``, the time is up, or the run is stopped (Ctrl+C).
 
     Parameters
     ----------
@@ -49,6 +49,13 @@ def spell_with_presenter(
         Told each character, or a backspace, as it is decided.
     duration_s : float or None
         Seconds of signal after which to end.
+
+    Raises
+    ------
+    DeviceError
+        If the source fails or falls silent.
+    DecoderError
+        If the decoder does not fit, or failed; in the latter case the signal was recorded to the end.
     """
     text = TextBuffer()
 
@@ -77,6 +84,7 @@ def spell_with_presenter(
             until_run_stop=True,
         )
         result = engine.run()
+    result.require_decoder(path)
     latencies_ms = 1e3 * np.array(result.latencies_s)
     return {
         "text": text.text,
@@ -88,6 +96,7 @@ def spell_with_presenter(
         },
         "events": len(result.events),
         "sha256": result.sha256,
+        "stopped_by_signal": result.stopped_by_signal,
         "session": str(session.folder),
         "file": str(path),
         "simulated": False,

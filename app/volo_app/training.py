@@ -6,13 +6,31 @@ from collections.abc import Callable
 from pathlib import Path
 
 from volo_acquisition.clock import ManualClock
+from volo_acquisition.errors import FileError, Reason
+from volo_acquisition.recording.reader import Recording
 from volo_acquisition.sources.replay import ReplaySource
 from volo_acquisition.types import Item, StreamInfo
 from volo_decoders.chain import ChainSpec
 from volo_decoders.fitted import FittedChain
 from volo_decoders.training import fit_chain
 
-__all__ = ["train_file"]
+__all__ = ["require_whole", "train_file"]
+
+
+def require_whole(recording: Recording) -> None:
+    """Refuse a recording of which something is damaged or missing.
+
+    Raises
+    ------
+    FileError
+        DAMAGED, naming the file and the first problem.
+    """
+    if recording.problems:
+        raise FileError(
+            f"{recording.path} is damaged: {recording.problems[0]}",
+            reason=Reason.DAMAGED,
+            hint=f"volo repair {recording.path.name}",
+        )
 
 
 def train_file(
@@ -43,6 +61,8 @@ def train_file(
     FileError, DecoderError
         If the file is absent or damaged, or does not suffice.
     """
+    recording = Recording.open(path)
+    require_whole(recording)
     source = ReplaySource(ReplaySource.Settings(file=str(path), speed=0.0, stream=stream), ManualClock())
     (info,) = [info for info in source.open() if info.rate_hz > 0.0]
     items: list[Item] = []
@@ -54,6 +74,6 @@ def train_file(
         info,
         items,
         threshold=threshold,
-        provenance={"recording": path.name},
+        provenance={"recording": path.name, "simulated": recording.header.get("simulated", "false")},
         progress=progress,
     )

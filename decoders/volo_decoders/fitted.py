@@ -7,6 +7,8 @@ import json
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 
+import numpy as np
+
 from volo_acquisition.errors import DecoderError, Reason
 from volo_acquisition.types import StreamInfo
 from volo_decoders.base import Decoder
@@ -54,10 +56,18 @@ class FittedChain:
         """
         check_contract(self.contract, info)
         pipeline = build_pipeline(self.spec, self.decoder, self.decoder_id)
+        self._warm_up(pipeline.reset(info))
         longest = self.spec.window.samples(info.rate_hz)[-1]
         decoding = Decoding(pipeline, Accumulator(self.stopping, longest), skipped)
         decoding.reset(info)
         return decoding
+
+    def _warm_up(self, processed: StreamInfo) -> None:
+        """Decode noise once at each window length: what decoders prepare at first use must not delay a decision."""
+        lengths = self.spec.window.samples(processed.rate_hz)
+        noise = np.random.default_rng(0).normal(size=(1, processed.n_channels, lengths[-1])).astype(np.float32)
+        for length in lengths:
+            self.decoder.decision_function(noise[:, :, :length])
 
 
 def check_contract(contract: StreamInfo, info: StreamInfo) -> None:

@@ -205,7 +205,9 @@ def _fit_stopping(
                 correct[k, j] = str(decoder.classes_[int(np.argmax(scores))]) == trials[k][n].label
         if progress is not None:
             progress(fold + 1, n_folds)
-    return DynamicStopping.fit(lengths, margins, correct, threshold)
+    # what needs no calibration is used where little is known: it decides rather than keep silent
+    least_confidence = min(0.5, threshold) if build_decoder(spec).needs_calibration else 0.0
+    return DynamicStopping.fit(lengths, margins, correct, threshold, least_confidence=least_confidence)
 
 
 def _contract(spec: ChainSpec, info: StreamInfo) -> StreamInfo:

@@ -13,6 +13,7 @@ __all__ = [
     "ATTEND",
     "CUE_OFF",
     "DECISION",
+    "DECODER_FAILED",
     "OFFSET",
     "ONSET",
     "OPERATOR_STOP",
@@ -38,6 +39,8 @@ DECISION = "trial/decision"
 ATTEND = "participant/attend"
 #: Someone ended the run from the stimulus window; an output failed and was left out.
 OPERATOR_STOP, OUTPUT_FAILED = "operator/stop", "output/failed"
+#: The decoder failed: from here on the run is only recorded.
+DECODER_FAILED = "decoder/failed"
 
 #: The fields of each label's payload and the types they may have.
 PAYLOADS: Mapping[str, Mapping[str, tuple[type, ...]]] = {
@@ -51,6 +54,7 @@ PAYLOADS: Mapping[str, Mapping[str, tuple[type, ...]]] = {
     ATTEND: {"trial": (int,), "key": (str, NoneType), "frequency_hz": (float,), "phase_rad": (float,)},
     OPERATOR_STOP: {},
     OUTPUT_FAILED: {"message": (str,)},
+    DECODER_FAILED: {"message": (str,)},
 }
 #: Fields that may be there as well: what the participant meant, where that is not what it looked at; and the movement
 #: it imagines ("left", "right", "feet", ...; null: none any more), in which case it looks at no flicker.

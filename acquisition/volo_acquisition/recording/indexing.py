@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from volo_acquisition.types import Correction
 
-__all__ = ["MAX_INDEX", "IndexMap", "correct", "corrections_from_offsets", "is_reset"]
+__all__ = ["MAX_INDEX", "IndexMap", "correct", "corrections_from_offsets", "cuts", "is_reset"]
 
 #: Clock offsets that differ by more than this from one to the next mean that a clock was reset, seconds.
 RESET_S = 1.0
@@ -175,3 +175,30 @@ def corrections_from_offsets(
                 corrections.append(Correction(stream_id, begin, value, when + value))
         start = stop
     return corrections
+
+
+def cuts(times: NDArray[np.float64], span_s: float, n_samples: int | None) -> list[tuple[int, int]]:
+    """Cut samples into pieces none of which spans too much.
+
+    Parameters
+    ----------
+    times : ndarray, shape (n,)
+        Stamps, seconds.
+    span_s : float
+        The last stamp of a piece is less than this from its first.
+    n_samples : int or None
+        No piece has more samples.
+
+    Returns
+    -------
+    list of (int, int)
+        Start and stop of each piece, one behind the other.
+    """
+    pieces, start = [], 0
+    while start < len(times):
+        rest = times[start : None if n_samples is None else start + n_samples]
+        beyond = np.flatnonzero(np.abs(rest - rest[0]) >= span_s - 1e-9)
+        stop = start + (max(1, int(beyond[0])) if len(beyond) else len(rest))
+        pieces.append((start, stop))
+        start = stop
+    return pieces

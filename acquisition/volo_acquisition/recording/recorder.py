@@ -3,12 +3,16 @@
 Regular streams are written one complete chunk of about 50 ms at a time, everything else at once; after a kill the file
 lacks at most what had not been written yet. Once a second (of stamps; the recorder has no clock) a row of checksums
 vouches for everything since the one before.
+
+A correction is also written as a clock offset, for other readers; a signal without one gets its single offset, zero,
+when the recording is closed, since a reader puts a line through all it finds.
 """
 
 from __future__ import annotations
 
 import contextlib
 import json
+import math
 import zlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -22,6 +26,7 @@ from numpy.typing import ArrayLike, NDArray
 from volo_acquisition.errors import FileError, Reason
 from volo_acquisition.recording import xdf
 from volo_acquisition.recording.durable import DurableFile, publish, write_reason
+from volo_acquisition.recording.indexing import cuts
 from volo_acquisition.recording.rows import check_row, item_row
 from volo_acquisition.types import Channel, ChannelKind, Chunk, Correction, Item, StreamInfo
 
@@ -32,6 +37,9 @@ STALE_S = 0.1
 
 #: How often checksums and a boundary are written, seconds.
 BOUNDARY_S = 1.0
+
+#: The stamps in one chunk of the file span at most this, however long the chunks are that come, seconds.
+SPAN_S = 0.1
 
 _OWN_KINDS = {
     xdf.MARKERS: "markers",
@@ -236,6 +244,7 @@ class XdfRecorder:
         self._note(name, time, text)
         if isinstance(item, Correction):
             self._offsets[item.stream_id] = item.offset_s
+            self._tell_offset(item)
         self._advance(name, time)
 
     def flush(self) -> None:
@@ -355,13 +364,40 @@ class XdfRecorder:
         """Write what waits of one stream as one chunk."""
         if track.n_pending == 0:
             return
-        times = np.concatenate(track.pending_times)
-        if not track.extent.offsets:
-            self._append(xdf.clock_offset(track.number, float(times[0]), 0.0))
-            track.extent.offsets.append((float(times[0]), 0.0))
-        self._append(xdf.samples(track.number, track.n_pending, b"".join(track.pending)))
-        track.extent.extend(times)
+        times, records = np.concatenate(track.pending_times), b"".join(track.pending)
+        if track.layout is None:
+            self._offset(track, float(times[0]), 0.0)
+            pieces = [(times, records)]
+        else:
+            size = track.layout.itemsize
+            pieces = [(times[a:b], records[a * size : b * size]) for a, b in cuts(times, *self._longest(track))]
+        for stamps, piece in pieces:
+            self._append(xdf.samples(track.number, len(stamps), piece))
+            track.extent.extend(stamps)
         track.pending, track.pending_times, track.n_pending = [], [], 0
+
+    def _longest(self, track: _Track) -> tuple[float, int | None]:
+        """Return how long one chunk in the file may be: seconds, and samples for a regular stream."""
+        span_s, rate_hz = max(SPAN_S, self._max_chunk_s), track.info.rate_hz
+        return span_s, max(1, int(span_s * rate_hz + 1e-6)) if rate_hz else None
+
+    def _offset(self, track: _Track, time: float, value: float) -> None:
+        """Write a clock offset unless the stream has one; a reader puts a line through several."""
+        if not track.extent.offsets:
+            self._append_offset(track, time, value)
+
+    def _append_offset(self, track: _Track, time: float, value: float) -> None:
+        self._append(xdf.clock_offset(track.number, time, value))
+        track.extent.offsets.append((time, value))
+
+    def _tell_offset(self, correction: Correction) -> None:
+        """Tell other readers of a correction, unless it changes nothing."""
+        track = self._tracks.get(correction.stream_id)
+        value = correction.offset_s
+        if track is None or track.layout is None or not math.isfinite(value) or not math.isfinite(correction.time):
+            return
+        if not track.extent.offsets or track.extent.offsets[-1][1] != value:
+            self._append_offset(track, correction.time - value, value)
 
     def _advance(self, source: str, now: float) -> None:
         """Take note that `source` has come to `now`: write what grew old, and a boundary once a second."""
@@ -384,14 +420,18 @@ class XdfRecorder:
             if track.layout is not None
         }
         checks = self._tracks[xdf.CHECKS]
-        if not checks.extent.offsets:  # now, so that it is vouched for as well
-            self._append(xdf.clock_offset(checks.number, self._now or 0.0, 0.0))
-            checks.extent.offsets.append((self._now or 0.0, 0.0))
+        self._offset(checks, self._now or 0.0, 0.0)  # now, so that it is vouched for as well
         text = check_row(self._crc_start, self._file.size, self._crc, rows)
         self._crc, self._crc_start = 0, self._file.size
         self._note(xdf.CHECKS, self._now or 0.0, text)
 
     def _finish(self) -> None:
+        self.flush()
+        for name, track in self._tracks.items():
+            if track.extent.count:  # only now: a correction would have told it
+                self._offset(track, track.extent.first, self._offsets.get(name, 0.0))
+            if len(track.extent.offsets) > 1:  # so that the line through them does not run away
+                self._append_offset(track, track.extent.last, track.extent.offsets[-1][1])
         self._vouch()
         self._append(xdf.boundary())
         for track in self._tracks.values():

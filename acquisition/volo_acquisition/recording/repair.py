@@ -6,6 +6,7 @@ import contextlib
 import json
 import zlib
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -17,11 +18,12 @@ from volo_acquisition.recording.recorder import own_stream
 from volo_acquisition.recording.rows import check_row
 from volo_acquisition.recording.survey import Survey, survey
 from volo_acquisition.recording.verify import missing_parts
-from volo_acquisition.recording.walk import Damage, FileHead, Footer, Piece, Samples
+from volo_acquisition.recording.walk import Boundary, Damage, FileHead, Footer, Offset, Piece, Samples, StreamHead
 
 __all__ = ["RepairReport", "repair"]
 
 _BLOCK = 1 << 20
+_BOUNDARY = xdf.boundary()
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +52,8 @@ def repair(part: Path) -> RepairReport:
     The part becomes ``X.xdf`` and is itself kept as ``X.xdf.part.bak``; from a damaged ``X.xdf`` a new
     ``X.repaired.xdf`` is made. Everything before a torn end is kept to the byte. Damage in the middle is left out, and
     the samples behind it keep their absolute indices. Values that were changed where they stand cannot be told from
-    right ones and stay; `verify` goes on naming them.
+    right ones: they stay, and all samples up to the next checksum, about a second, are marked as not to be trusted
+    (``RecordedStream.valid``).
 
     Raises
     ------
@@ -69,6 +72,14 @@ def repair(part: Path) -> RepairReport:
     if backup is not None and target.exists() and part.exists() and target.samefile(part):
         part.unlink()  # a whole recording, killed between the two steps of giving it its name
         return _report(survey(target), target)
+    if backup is not None and target.exists() and backup.exists() and not part.exists():
+        done = survey(target)
+        if not done.problems and not missing_parts(done):
+            raise FileError(
+                f"{part.name} was already repaired: {target} is whole, the part is kept as {backup.name}",
+                reason=Reason.EXISTS,
+                hint="there is nothing to repair",
+            )
     for path in (target, backup):
         if path is not None and path.exists():
             raise FileError(f"{path} exists already", reason=Reason.EXISTS, hint="move it away, then volo repair again")
@@ -95,6 +106,7 @@ class _Plan:
     def __init__(self) -> None:
         self.everything = [(0, len(xdf.MAGIC))]
         self.signals = [(0, len(xdf.MAGIC))]
+        self.extents: dict[int, xdf.Extent] = {}
         self.has_header = False
 
     def take(self, view: Survey, piece: Piece) -> None:
@@ -103,8 +115,17 @@ class _Plan:
             return
         self.has_header = self.has_header or isinstance(piece, FileHead)
         _join(self.everything, piece)
-        if not (view.own and isinstance(piece, Samples) and view.names[piece.number] in (xdf.CHECKS, xdf.SEGMENTS)):
-            _join(self.signals, piece)
+        if view.own and isinstance(piece, Samples) and view.names[piece.number] in (xdf.CHECKS, xdf.SEGMENTS):
+            return
+        if view.own and (piece.offset in view.senseless or (isinstance(piece, Boundary) and piece.raw != _BOUNDARY)):
+            return
+        _join(self.signals, piece)
+        if isinstance(piece, StreamHead):
+            self.extents[piece.number] = xdf.Extent.empty()
+        elif isinstance(piece, Offset):
+            self.extents[piece.number].offsets.append((piece.time, piece.value))
+        elif isinstance(piece, Samples):
+            self.extents[piece.number].extend(piece.times)
 
 
 def _join(stretches: list[tuple[int, int]], piece: Piece) -> None:
@@ -152,7 +173,7 @@ def _fill(view: Survey, plan: _Plan, output: DurableFile) -> None:
         copy = _Copy(output, 0)
         copy.copy(view.path, plan.everything)
         copy.write_footers(view, [number for number in view.heads if number not in view.footers])
-    elif plan.has_header and all(damage.torn for damage in view.damages):
+    elif plan.has_header and not view.changed and all(damage.torn for damage in view.damages):
         copy = _Copy(output, view.crc_start)
         copy.copy(view.path, plan.everything)
         _end(view, copy)
@@ -164,7 +185,11 @@ def _fill(view: Survey, plan: _Plan, output: DurableFile) -> None:
         else:
             copy.write(xdf.MAGIC + xdf.file_header({"schema": xdf.SCHEMA}))
             copy.copy(view.path, [(len(xdf.MAGIC), head[1]), *rest])
+        if not all(damage.torn for damage in view.damages) and not view.vouched:
+            view.doubt()
+        view.extents.update(plan.extents)
         _say_indices(view, copy)
+        _say_doubts(view, copy)
         _end(view, copy)
 
 
@@ -211,16 +236,23 @@ class _Copy:
 
 
 def _say_indices(view: Survey, copy: _Copy) -> None:
-    """Write the absolute indices anew, for the rows as they are counted now; forget the rows left out."""
-    for number, name in view.names.items():
-        if name in (xdf.CHECKS, xdf.SEGMENTS):
-            view.extents[number] = xdf.Extent(0.0, 0.0, 0, view.extents[number].offsets)
+    """Write the absolute indices anew, for the rows as they are counted now."""
     for number, stream_id in list(view.names.items()):
         if number in view.heads and view.heads[number].info.dtype != "string":
             index = view.index[number].indices(0, view.extents[number].count)
             for row in np.flatnonzero(np.diff(index, prepend=-1) != 1).tolist():
                 text = json.dumps({"stream": stream_id, "row": row, "index": int(index[row])}, ensure_ascii=False)
                 copy.write_row(view, xdf.SEGMENTS, text)
+
+
+def _say_doubts(view: Survey, copy: _Copy) -> None:
+    """Mark the samples that no checksum vouched for as not to be trusted."""
+    for number, start, stop in view.doubtful:
+        index = view.index[number].indices(start, stop)
+        edges = [0, *(np.flatnonzero(np.diff(index) != 1) + 1).tolist(), len(index)]
+        for a, b in pairwise(edges):
+            row = {"stream": view.names[number], "index": int(index[a]), "n": b - a}
+            copy.write_row(view, xdf.INVALID, json.dumps(row, ensure_ascii=False))
 
 
 def _end(view: Survey, copy: _Copy) -> None:
@@ -233,10 +265,11 @@ def _end(view: Survey, copy: _Copy) -> None:
     if xdf.CHECKS not in view.names.values():
         view.names[xdf.CHECKS_NUMBER], view.extents[xdf.CHECKS_NUMBER] = xdf.CHECKS, xdf.Extent.empty()
         copy.write(xdf.stream_header(xdf.CHECKS_NUMBER, own_stream(xdf.CHECKS), {}))
-    extent = view.extents[xdf.CHECKS_NUMBER]
-    if not extent.offsets:
-        copy.write(xdf.clock_offset(xdf.CHECKS_NUMBER, extent.last, 0.0))
-        extent.offsets.append((extent.last, 0.0))
+    for number, extent in view.extents.items():
+        if not extent.offsets and (extent.count or number == xdf.CHECKS_NUMBER):
+            time = extent.first if extent.count else extent.last
+            copy.write(xdf.clock_offset(number, time, 0.0))
+            extent.offsets.append((time, 0.0))
     copy.write_row(view, xdf.CHECKS, check_row(copy.crc_start, copy.size, copy.crc, rows))
     copy.write(xdf.boundary())
     copy.write_footers(view, list(view.names))

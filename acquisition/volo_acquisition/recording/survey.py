@@ -62,6 +62,11 @@ class Survey:
         Stretches that make no sense.
     changed : list of str
         What else is not as it was written.
+    doubtful : list of (int, int, int)
+        Stream number, first row and row behind the last of numeric samples that no checksum vouches for although one
+        should.
+    senseless : set of int
+        Where the chunks with rows of our own begin that make no sense.
     crc, crc_start : int
         CRC-32 of the bytes since the last row of checksums, and where they begin.
     vouched : bool
@@ -85,7 +90,10 @@ class Survey:
     changed: list[str] = field(default_factory=list)
     crc: int = field(default_factory=lambda: zlib.crc32(xdf.MAGIC))
     crc_start: int = 0
+    doubtful: list[tuple[int, int, int]] = field(default_factory=list)
+    senseless: set[int] = field(default_factory=set)
     vouched: bool = False
+    _since_check: dict[int, int] = field(default_factory=dict)
     _suspects: dict[int, int] = field(default_factory=dict)
     _damaged_since_check: bool = False
 
@@ -160,6 +168,7 @@ class Survey:
                     self._take_own_row(name, time, row[0])
                 except (ValueError, KeyError, TypeError, OverflowError) as error:
                     self.changed.append(f"a row of {name} makes no sense: {error}")
+                    self.senseless.add(piece.offset)
 
     def _take_own_row(self, name: str, time: float, text: str) -> None:
         if name == xdf.MARKERS:
@@ -201,7 +210,10 @@ class Survey:
             spelled = xdf.samples(piece.number, 1, xdf.string_records(piece.times, [again]))
         except (ValueError, KeyError, TypeError, AttributeError, IndexError, OverflowError) as error:
             self.changed.append(f"bytes {piece.offset} to {piece.stop}: a row of checksums makes no sense: {error}")
+            self.doubt()
         else:
+            if self._damaged_since_check or (start, stop, crc) != (self.crc_start, piece.offset, self.crc):
+                self.doubt()
             if self._damaged_since_check:
                 self._place_losses(rows)
             elif (start, stop, crc) != (self.crc_start, piece.offset, self.crc):
@@ -211,6 +223,14 @@ class Survey:
             self._damaged_since_check = False
             self._suspects.clear()
         self.crc, self.crc_start = 0, piece.offset
+        self._since_check = {number: extent.count for number, extent in self.extents.items()}
+
+    def doubt(self) -> None:
+        """Take note that the samples since the last row of checksums are not vouched for."""
+        for number, extent in self.extents.items():
+            start = self._since_check.get(number, 0)
+            if self.heads[number].info.dtype != "string" and extent.count > start:
+                self.doubtful.append((number, start, extent.count))
 
     def _counts(self) -> dict[str, tuple[int, int]]:
         """Return how many samples of each numeric stream there are, and the index of the next."""

@@ -3,7 +3,8 @@
 XDF 1.0 (github.com/sccn/xdf, wiki "Specifications"): ``XDF:`` and then chunks ``[length][tag][content]``. Two habits
 make our files load to the bit in other readers with their default settings: every sample carries its own stamp, and
 each stream has exactly one clock offset, of value zero, and says that it can drop samples, so that nobody smooths its
-stamps.
+stamps. A stream with corrections has those as its clock offsets instead, so that other readers put it on the clock of
+the markers; our own reader takes the rows of corrections and ignores the offsets.
 """
 
 from __future__ import annotations

@@ -82,13 +82,16 @@ def _simulated(args: argparse.Namespace, console: Console, workspace: Path) -> d
     console.print(f"A simulated participant ({settings.participant}) looks at 40 flickering keys; no amplifier needed.")
     n_trials = settings.n_blocks * len(layout)
     with console.progress("Calibration", n_trials) as bar:
-        calibrate(session, settings, realtime=args.realtime_calibration, on_trial=bar.advance)
+        calibration = calibrate(session, settings, realtime=args.realtime_calibration, on_trial=bar.advance)
+    if calibration.stopped_by_signal:
+        raise KeyboardInterrupt  # with the recording closed; half a calibration trains nothing
     with console.progress("Training", settings.n_blocks) as bar:
         fitted = train_speller(session, settings, progress=lambda done, total: bar.advance())
     console.print(f"Calibrated {fitted.decoder_id} on {n_trials} simulated trials. It now reads what is spelled:")
     console.write("  ")
     result, paradigm = spell(session, settings, fitted, realtime=args.realtime, outputs=(ConsoleOutput(console),))
     console.print()
+    result.require_decoder(session.folder)
     summary = dict(spelling_summary(result, paradigm.text, layout, settings, session))
     _tell(summary, console)
     console.print("Simulated: this shows that every part works, not how well a brain is decoded.")

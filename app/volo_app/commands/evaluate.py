@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from volo_app.console import Console, WrongUsage
+from volo_app.console import CommandFailed, Console, WrongUsage
 
 if TYPE_CHECKING:
     from volo_app.pseudo_online import Evaluation
@@ -66,10 +66,16 @@ class _Plan:
     extra: dict[str, object] = field(default_factory=dict)
 
 
+#: Shorter windows hold too few samples for any of the decoders, seconds.
+LEAST_WINDOW_S = 0.2
+
+
 def run(args: argparse.Namespace, console: Console) -> dict[str, object]:
     """Evaluate and return the figures."""
-    if (args.window is not None and not args.window > 0) or args.chunk < 1:
-        raise WrongUsage("--window must be above 0 and --chunk at least 1")
+    if args.window is not None and not LEAST_WINDOW_S <= args.window < float("inf"):
+        raise WrongUsage(f"--window must be at least {LEAST_WINDOW_S:g} s")
+    if args.chunk < 1:
+        raise WrongUsage("--chunk must be at least 1")
     if args.task is not None and args.dataset != "eegmmidb":
         raise WrongUsage("--task belongs to --dataset eegmmidb")
     plan = _imagery(args) if args.dataset == "eegmmidb" else _ssvep(args)
@@ -147,7 +153,7 @@ def _told(dataset: str, plan: _Plan, evaluation: Evaluation, console: Console) -
         console.print(
             f"all: {evaluation.accuracy:.1%} of {n_trials} trials; above chance from {chance:.1%}; {itr:.1f} bits/min"
         )
-    return {
+    result: dict[str, object] = {
         "dataset": dataset,
         "decoder": plan.decoder,
         **plan.extra,
@@ -170,3 +176,6 @@ def _told(dataset: str, plan: _Plan, evaluation: Evaluation, console: Console) -
         "left_out": evaluation.left_out,
         "simulated": False,
     }
+    if not n_trials:
+        raise CommandFailed(result, "no trial could be scored: " + ("; ".join(evaluation.left_out) or "none was found"))
+    return result

@@ -16,7 +16,11 @@ EXAMPLE = """examples:
 def configure(parser: argparse.ArgumentParser) -> None:
     """Add the command's options."""
     parser.add_argument("file", metavar="FILE", help="a recording (.xdf)")
-    parser.add_argument("--decoder", metavar="DIR", help="decoder folder (default: the one it was recorded with)")
+    parser.add_argument(
+        "--decoder",
+        metavar="DIR",
+        help="another decoder: its folder, or an exported .onnx file",
+    )
     parser.add_argument("--speed", type=float, default=0.0, help="times real time; 0 (default) is unthrottled")
     parser.add_argument("--chunk", type=int, default=0, metavar="N", help="samples a chunk (default 25)")
     parser.add_argument("--stream", default="", help="which signal stream, if there are several")
@@ -29,8 +33,8 @@ def run(args: argparse.Namespace, console: Console) -> dict[str, object]:
 
     from volo_app.replay import replay
 
-    if args.speed < 0 or args.chunk < 0:
-        raise WrongUsage("--speed and --chunk must be at least 0")
+    if not 0 <= args.speed < float("inf") or args.chunk < 0:
+        raise WrongUsage("--speed and --chunk must be finite and at least 0")
     with console.progress("Replay", None):
         summary = dict(
             replay(

@@ -80,4 +80,5 @@ def run(args: argparse.Namespace, console: Console) -> dict[str, object]:
     save_decoder(session.decoder_dir(name), fitted)
     result, paradigm = spell(session, settings, fitted, realtime=args.realtime, outputs=(ConsoleOutput(console),))
     console.print()
+    result.require_decoder(session.folder)
     return dict(spelling_summary(result, paradigm.text, layout, settings, session))

@@ -14,13 +14,14 @@ EXAMPLE = """examples:
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Add the command's options."""
-    parser.add_argument(
-        "file", metavar="FILE", help="a calibration (.xdf); its onset markers name targets"
-    )
+    parser.add_argument("file", metavar="FILE", help="a calibration (.xdf); its onset markers name targets")
     parser.add_argument("--out", required=True, metavar="DIR", help="folder to write the decoder to")
     parser.add_argument("--decoder", default="etrca", choices=("etrca", "fbcca"), help="decoder (default etrca)")
     parser.add_argument("--layout", default="benchmark40", help="keys: a layout's name or file (default benchmark40)")
     parser.add_argument("--threshold", type=float, default=0.95, help="confidence that suffices (default 0.95)")
+    parser.add_argument(
+        "--mains", type=float, default=50.0, choices=(0.0, 50.0, 60.0), help="power line, Hz (default 50)"
+    )
     parser.add_argument("--stream", default="", help="which signal stream, if there are several")
     parser.add_argument(
         "--cascaded", action="store_true", help="the field's cascaded filter bank in training, for comparison only"
@@ -42,7 +43,7 @@ def run(args: argparse.Namespace, console: Console) -> dict[str, object]:
     with console.progress("Training", None):
         fitted = train_file(
             Path(args.file),
-            lambda info: ssvep_chain(args.decoder, layout, info.rate_hz, cascaded=args.cascaded),
+            lambda info: ssvep_chain(args.decoder, layout, info.rate_hz, cascaded=args.cascaded, mains_hz=args.mains),
             stream=args.stream,
             threshold=args.threshold,
         )
@@ -56,4 +57,7 @@ def run(args: argparse.Namespace, console: Console) -> dict[str, object]:
         "channels": list(fitted.contract.channel_names),
         "windows_s": list(fitted.spec.window.lengths_s),
         "stopping": fitted.stopping.to_dict()["kind"],
+        "n_trials": int(fitted.provenance["n_trials"]),
+        "n_rejected": int(fitted.provenance["n_rejected"]),
+        "simulated": fitted.provenance["simulated"] == "true",
     }

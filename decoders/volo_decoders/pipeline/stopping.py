@@ -118,11 +118,13 @@ class DynamicStopping:
         margins: NDArray[np.float64],
         correct: NDArray[np.bool_],
         threshold: float = 0.95,
+        *,
         ridge: float = 1.0,
+        least_confidence: float = 0.5,
     ) -> DynamicStopping:
         """Fit to held-out predictions: `margins` and `correct`, shape (n_trials, n_lengths)."""
         curves = [_logistic(margins[:, k], correct[:, k], ridge) for k in range(len(n_samples))]
-        return cls(n_samples, [a for a, _ in curves], [b for _, b in curves], threshold)
+        return cls(n_samples, [a for a, _ in curves], [b for _, b in curves], threshold, least_confidence)
 
     def confidence(self, scores: NDArray[np.float64], n_samples: int) -> float:
         """Return the estimated probability that the best class is right; 0 at a length that was not fitted."""
