@@ -79,7 +79,9 @@ class Tally:
 
 
 def open_all(sources: Sequence[Source]) -> tuple[StreamInfo, ...]:
-    """Open the sources in turn and return all their streams.
+    """Open the sources, the first of them last, and return all their streams in the order of the sources.
+
+    The first is the main one: what it collected while others were being looked for would count as recorded.
 
     Raises
     ------
@@ -88,7 +90,8 @@ def open_all(sources: Sequence[Source]) -> tuple[StreamInfo, ...]:
     ConfigError
         If two streams have the same name.
     """
-    infos = tuple(info for source in sources for info in source.open())
+    opened = [source.open() for source in reversed(sources)]
+    infos = tuple(info for streams in reversed(opened) for info in streams)
     twice = [name for name, n in Counter(info.stream_id for info in infos).items() if n > 1]
     if twice:
         raise ConfigError([f"two sources have a stream named {', '.join(twice)}"], hint="rename one of them")

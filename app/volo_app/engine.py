@@ -41,8 +41,8 @@ class Engine:
 
     Recording survives a decoder that raises: a ``decoder/failed`` marker is noted, the outputs go neutral, the screen
     goes blank, the paradigm is left alone, and the signal is recorded on until the source ends or the run is stopped;
-    `RunResult.failure` tells of it. While it records, a run in the main thread takes Ctrl+C and the other polite
-    signals (`volo_app.stopping`) as a wish to stop.
+    `RunResult.failure` tells of it. A run that records nothing ends with the decoder's error. While it records,
+    a run in the main thread takes Ctrl+C and the other polite signals (`volo_app.stopping`) as a wish to stop.
 
     Parameters
     ----------
@@ -274,7 +274,9 @@ class Engine:
             if self._max_lag_s is not None:
                 self._decoding.skip_before(self._clock.now() - self._max_lag_s)
             return self._decoding.process(item)
-        except Exception as error:  # noqa: BLE001 - whatever a decoder does, recording goes on
+        except Exception as error:  # whatever a decoder does, recording goes on
+            if self._recorder is None:
+                raise
             self._lose_decoder(f"the decoder failed: {type(error).__name__}: {error}")
             return ()
 

@@ -233,3 +233,65 @@ def test_a_count_of_samples_that_cannot_be_is_refused_without_taking_memory(tmp_
         data = chunk(3, struct.pack("<IBQ", 1, 8, 1 << 60) + bytes(20))
         (tmp_path / "x.xdf").write_bytes(b"XDF:" + head + chunk(2, struct.pack("<I", 1) + xml.encode()) + data)
         assert len(Recording.open(tmp_path / "x.xdf").problems) == 1
+
+
+@pytest.mark.usefixtures("no_sync")
+@pytest.mark.parametrize("seed", range(40))
+def test_bytes_changed_in_the_middle_are_repaired_to_a_sound_file_that_names_the_doubtful(
+    tmp_path: Path, sound: bytes, seed: int
+) -> None:
+    random = Random(seed)
+    damaged = bytearray(sound)
+    at = random.randrange(4500, len(sound) - 4500)
+    if seed % 2:
+        damaged[at : at + 20] = random.randbytes(20)
+    else:
+        for _ in range(20):
+            damaged[random.randrange(4500, len(sound) - 4500)] ^= 1 << random.randrange(8)
+    (tmp_path / "x.xdf").write_bytes(damaged)
+    report = repair(tmp_path / "x.xdf")
+    check = verify(report.path)
+    assert check.ok, check.problems
+    assert check.complete, check.problems
+    stream = Recording.open(report.path).streams["eeg"]
+    assert not stream.valid.all()
+    right = stream.samples[:, 0] == stream.index
+    assert right[stream.valid].all()
+    if seed % 2:
+        assert stream.valid.sum() >= len(stream) - 220  # at most the two seconds that 20 bytes can touch
+
+
+@pytest.mark.usefixtures("no_sync")
+def test_one_changed_value_makes_its_second_doubtful_and_no_other(tmp_path: Path, sound: bytes) -> None:
+    at = sound.index(np.int32(250 + 25).tobytes(), 4500)
+    damaged = bytearray(sound)
+    damaged[at + 2] ^= 1
+    (tmp_path / "x.xdf").write_bytes(damaged)
+    assert not verify(tmp_path / "x.xdf").ok
+    report = repair(tmp_path / "x.xdf")
+    assert report.dropped_bytes == 0
+    assert verify(report.path).complete
+    stream = Recording.open(report.path).streams["eeg"]
+    (wrong,) = np.flatnonzero(stream.samples[:, 0] != stream.index)
+    assert len(stream) == 600
+    assert not stream.valid[wrong]
+    assert (~stream.valid).sum() <= 110
+    assert len(Recording.open(report.path).markers) == 6
+
+
+@pytest.mark.usefixtures("no_sync")
+def test_a_renamed_stream_of_checksums_is_written_anew(tmp_path: Path, sound: bytes) -> None:
+    (tmp_path / "x.xdf").write_bytes(sound.replace(b"<name>volo-checks", b"<name>volo-chacks"))
+    assert not verify(tmp_path / "x.xdf").ok
+    assert verify(repair(tmp_path / "x.xdf").path).complete
+
+
+@pytest.mark.usefixtures("no_sync")
+def test_a_second_repair_of_a_part_says_that_it_was_done(tmp_path: Path, sound: bytes) -> None:
+    part = tmp_path / "x.xdf.part"
+    part.write_bytes(sound[:-3000])
+    repair(part)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["x.xdf", "x.xdf.part.bak"]
+    with pytest.raises(FileError, match=r"x\.xdf\.part was already repaired: .*x\.xdf is whole") as caught:
+        repair(part)
+    assert caught.value.reason is Reason.EXISTS

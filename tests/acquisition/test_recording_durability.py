@@ -477,3 +477,30 @@ def test_memory_does_not_grow_with_the_recording(tmp_path: Path) -> None:
     finally:
         tracemalloc.stop()
     assert peak < 1_500_000
+
+
+@pytest.mark.parametrize("rate_hz", [250.0, 0.0])
+def test_long_chunks_are_written_a_tenth_of_a_second_at_a_time(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, rate_hz: float
+) -> None:
+    writes: list[bytes] = []
+    write_really = os.write
+
+    def note(fd: int, data: bytes) -> int:
+        writes.append(bytes(data))
+        return write_really(fd, data)
+
+    monkeypatch.setattr(os, "write", note)
+    info = StreamInfo("eeg", "eeg", rate_hz, EEG.channels, EEG.dtype)
+    with XdfRecorder(tmp_path / "x.xdf") as recorder:
+        recorder.add_stream(info)
+        for index in (0, 250, 500):
+            recorder.write_chunk(eeg_chunk(index, 250))
+    counts = [count for w in writes[1:] for _, _, stream, count in raw_chunks(b"XDF:" + w) if stream == 2]
+    assert max(counts) <= 25
+    assert sum(counts) == 750
+    assert [len(list(raw_chunks(b"XDF:" + w))) for w in writes[1:]] == [1] * (len(writes) - 1)
+    stream = Recording.open(tmp_path / "x.xdf").streams["eeg"]
+    expected = [eeg_chunk(index, 250) for index in (0, 250, 500)]
+    assert stream.samples.tobytes() == b"".join(chunk.samples.tobytes() for chunk in expected)
+    assert stream.times.tobytes() == b"".join(chunk.times.tobytes() for chunk in expected)

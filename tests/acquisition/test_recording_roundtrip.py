@@ -291,3 +291,39 @@ def test_a_foreign_stream_may_be_called_anything_that_is_not_a_name_of_ours(tmp_
         recorder.add_stream(info)
         recorder.write_chunk(Chunk("volo-headset", 0, np.ones((50, 1), np.float32), np.arange(50) / 250.0))
     assert list(Recording.open(tmp_path / "x.xdf").streams) == ["volo-headset"]
+
+
+@pytest.mark.parametrize("offset_s", [7500.123456, -0.25, 1.0e9])
+def test_other_readers_put_a_corrected_stream_on_the_clock_of_the_markers(tmp_path: Path, offset_s: float) -> None:
+    times = 1000.0 - offset_s + np.arange(1000) / 250
+    with XdfRecorder(tmp_path / "x.xdf") as recorder:
+        recorder.add_stream(info_of())
+        for k in range(0, 1000, 10):
+            if k in (0, 500):  # told once more, and the same
+                recorder.write_item(Correction("eeg", k, offset_s, 1000.0 + k / 250))
+            recorder.write_chunk(Chunk("eeg", k, np.zeros((10, 2), "float32"), times[k : k + 10]))
+        recorder.write_item(Marker(1001.5, "now"))
+    raw = pyxdf_streams(tmp_path / "x.xdf", synchronize_clocks=False, dejitter_timestamps=False)
+    synced = pyxdf_streams(tmp_path / "x.xdf")
+    assert raw["eeg"]["time_stamps"].tobytes() == times.tobytes()
+    assert np.abs(synced["eeg"]["time_stamps"] - (times + offset_s)).max() < 1e-6
+    assert synced["volo-markers"]["time_stamps"].tolist() == [1001.5]
+    recording = Recording.open(tmp_path / "x.xdf")
+    assert recording.streams["eeg"].times.tobytes() == times.tobytes()
+    assert [c.offset_s for c in recording.corrections] == [offset_s, offset_s]
+    assert verify(tmp_path / "x.xdf").complete
+
+
+def test_other_readers_follow_a_drifting_correction_to_a_step_and_do_not_run_away(tmp_path: Path) -> None:
+    times = 500.0 + np.arange(30_000) / 250
+    truth = 40.0 + 1e-4 * (times - 500.0)
+    with XdfRecorder(tmp_path / "x.xdf") as recorder:
+        recorder.add_stream(info_of())
+        for k in range(0, 30_000, 50):
+            if k % 2500 == 0:
+                recorder.write_item(Correction("eeg", k, float(truth[k]), float(times[k] + truth[k])))
+            recorder.write_chunk(Chunk("eeg", k, np.zeros((50, 2), "float32"), times[k : k + 50]))
+    recording = Recording.open(tmp_path / "x.xdf")
+    ours = recording.streams["eeg"].session_times(recording.corrections)
+    theirs = pyxdf_streams(tmp_path / "x.xdf")["eeg"]["time_stamps"]
+    assert np.abs(theirs - ours).max() < 1.5e-3

@@ -197,3 +197,17 @@ def test_numbers_without_a_value_become_null() -> None:
 def test_what_has_no_plain_form_is_refused() -> None:
     with pytest.raises(TypeError, match="object"):
         plain({"a": object()})
+
+
+def test_the_main_source_is_opened_last_and_named_first() -> None:
+    opened: list[str] = []
+
+    class Noted(Scripted):
+        def open(self) -> tuple[StreamInfo, ...]:
+            opened.append(self.info.stream_id)
+            return super().open()
+
+    clock = ManualClock()
+    infos = open_all([Noted([], clock, "main"), Noted([], clock, "markers")])
+    assert opened == ["markers", "main"]
+    assert [info.stream_id for info in infos] == ["main", "markers"]

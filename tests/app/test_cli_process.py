@@ -223,3 +223,31 @@ def test_devices_lists_what_can_be_written_after_source() -> None:
     assert {"source", "spec", "description", "present"} == set(rows[0])
     assert "synthetic" in {row["spec"] for row in rows}
     assert "brainflow:SYNTHETIC_BOARD" in {row["spec"] for row in rows}
+
+
+def test_a_simulated_source_is_told_in_the_answer_and_in_the_file(recorded: dict[str, object]) -> None:
+    assert recorded["simulated"] is True
+    assert Recording.open(Path(str(recorded["file"]))).header["simulated"] == "true"
+
+
+def test_a_recording_with_bytes_changed_in_the_middle_is_repaired_to_a_sound_one(
+    recorded: dict[str, object], tmp_path: Path
+) -> None:
+    damaged = bytearray(Path(str(recorded["file"])).read_bytes())
+    middle = len(damaged) // 2
+    for at in range(middle, middle + 20):
+        damaged[at] ^= 0x55
+    (tmp_path / "x.xdf").write_bytes(damaged)
+    assert volo("verify", str(tmp_path / "x.xdf"))[0] == 1
+    assert volo("repair", str(tmp_path / "x.xdf"))[0] == 0
+    status, out, _ = volo("verify", str(tmp_path / "x.repaired.xdf"), "--json")
+    assert (status, json.loads(out)["ok"]) == (0, True)
+
+
+def test_a_second_repair_says_in_one_line_that_it_was_done(recorded: dict[str, object], tmp_path: Path) -> None:
+    part = tmp_path / "x.xdf.part"
+    part.write_bytes(Path(str(recorded["file"])).read_bytes()[:-5000])
+    assert volo("repair", str(part))[0] == 0
+    status, _, err = volo("repair", str(part))
+    assert status == 1
+    assert "was already repaired" in err.splitlines()[-1]

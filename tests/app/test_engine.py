@@ -14,16 +14,17 @@ from volo_acquisition.errors import DecoderError, DeviceError, Reason
 from volo_acquisition.recording.reader import Recording
 from volo_acquisition.recording.verify import verify
 from volo_acquisition.sources.synthetic import SyntheticSource
-from volo_acquisition.types import Channel, Chunk, Item, Marker, StreamInfo
+from volo_acquisition.types import Channel, Chunk, Event, Item, Marker, StreamInfo
 from volo_app.demo import DemoSettings, calibrate, train_speller
 from volo_app.engine import SILENCE_S, Engine
 from volo_app.rows import FRAMES, RunRecorder
 from volo_app.session import create_session
 from volo_app.showing import PATIENCE_S
 from volo_decoders.fitted import FittedChain
-from volo_decoders.types import Decision
+from volo_decoders.pipeline.decoding import Decoding
+from volo_decoders.types import Decision, Prediction
 from volo_paradigms.calibration import CalibrationSettings, SsvepCalibration
-from volo_paradigms.grammar import OPERATOR_STOP
+from volo_paradigms.grammar import DECODER_FAILED, OPERATOR_STOP, marker_problems
 from volo_paradigms.screen import VirtualScreen
 from volo_paradigms.speller import SpellerSettings, SsvepSpeller
 from volo_paradigms.types import Command, Scene, Step
@@ -111,6 +112,7 @@ class Output:
         self.breaks_at, self.breaks_neutral = breaks_at, breaks_neutral
         self.values: list[str] = []
         self.n_neutral = 0
+        self.calls: list[str] = []
 
     def open(self) -> None:
         pass
@@ -122,22 +124,36 @@ class Output:
 
     def neutral(self) -> None:
         self.n_neutral += 1
+        self.calls.append("neutral")
         if self.breaks_neutral:
             raise OSError("nobody there")
 
     def close(self) -> None:
-        pass
+        self.calls.append("close")
+
+
+class Failing(Decoding):
+    """A decoding that raises at the sample `at`, whatever it was fed before."""
+
+    def __init__(self, decoding: Decoding, at: int) -> None:
+        self.__dict__.update(decoding.__dict__)
+        self.at = at
+
+    def process(self, item: Item) -> list[Prediction | Decision | Event]:
+        if isinstance(item, Chunk) and item.stop > self.at:
+            raise ZeroDivisionError("two\nlines")
+        return super().process(item)
 
 
 class Dictating:
-    """A paradigm that sends a command at each call, and ends after `n`."""
+    """A paradigm that sends a command at each call, and ends after `n`; each was due `age_s` ago and holds 1 s."""
 
-    def __init__(self, n: int) -> None:
-        self.n, self.n_sent = n, 0
+    def __init__(self, n: int, age_s: float = 0.0) -> None:
+        self.n, self.n_sent, self.age_s = n, 0, age_s
 
     def advance(self, now: float) -> list[Step]:
         self.n_sent += 1
-        return [Command(now, self.n_sent, 1.0, "text", str(self.n_sent))]
+        return [Command(now - self.age_s, self.n_sent, 1.0, "text", str(self.n_sent))]
 
     def shown(self, marker: Marker) -> list[Step]:
         return []
@@ -363,3 +379,125 @@ def test_the_stop_key_of_the_screen_ends_the_run() -> None:
     assert engine.status.reason == "stopped at the screen"
     assert result.markers[-1].label == OPERATOR_STOP
     assert screen.n_blanks == 1
+
+
+@pytest.fixture
+def failing(fitted: FittedChain, monkeypatch: pytest.MonkeyPatch) -> FittedChain:
+    """A chain whose decoder raises at 5 s."""
+    make = FittedChain.decoding
+    monkeypatch.setattr(FittedChain, "decoding", lambda self, *args: Failing(make(self, *args), 5 * 250))
+    return fitted
+
+
+def test_a_decoder_that_raises_ends_the_feedback_and_not_the_recording(failing: FittedChain, tmp_path: Path) -> None:
+    clock, output, screen = ManualClock(), Output(), LateScreen(ManualClock())
+    source = SyntheticSource(SyntheticSource.Settings(duration_s=20.0), clock)
+    path = tmp_path / "run.xdf"
+    with RunRecorder(path, {"task": "test"}) as recorder:
+        engine = Engine(
+            source,
+            clock,
+            recorder=recorder,
+            chain=failing,
+            paradigm=Dictating(10**9),
+            screen=screen,
+            outputs=[output],
+            on_chunk=lambda chunk: sent.append(len(output.values)) if chunk.index >= 5 * 250 else None,
+        )
+        sent: list[int] = []
+        result = engine.run()
+    assert verify(path).ok
+    recording = Recording.open(path)
+    assert len(recording.streams["synthetic"]) == 20 * 250 == result.samples["synthetic"]
+    assert result.failure == "the decoder failed: ZeroDivisionError: two lines" == engine.status.reason
+    (failed,) = [m for m in recording.markers if m.label == DECODER_FAILED]
+    assert failed.payload == {"message": result.failure}
+    assert failed.time == pytest.approx(5.0, abs=0.2)
+    assert marker_problems(failed) == []
+    assert len(sent) > 10
+    assert sent[0] == sent[-1] == len(output.values) > 0
+    assert output.calls == ["neutral", "neutral", "close"]
+    assert screen.n_blanks == 2
+    assert result.sha256 == ""
+    with pytest.raises(DecoderError, match=r"two lines.*safe in .*run\.xdf"):
+        result.require_decoder(path)
+
+
+def test_a_decoder_that_raises_ends_a_run_that_records_nothing(failing: FittedChain) -> None:
+    clock = ManualClock()
+    source = SyntheticSource(SyntheticSource.Settings(duration_s=20.0), clock)
+    with pytest.raises(ZeroDivisionError):
+        Engine(source, clock, chain=failing).run()
+
+
+def test_a_decoder_that_raises_ends_the_run_of_a_simulated_participant(failing: FittedChain, tmp_path: Path) -> None:
+    clock = ManualClock()
+    source = SyntheticSource(SyntheticSource.Settings(), clock)  # would go on for ever
+    with RunRecorder(tmp_path / "run.xdf", {"task": "test"}) as recorder:
+        engine = Engine(source, clock, recorder=recorder, chain=failing, keep_recording=False)
+        result = engine.run()
+    assert 5 * 250 <= result.samples["synthetic"] < 6 * 250
+    assert engine.status.reason == result.failure != ""
+
+
+def test_a_screen_that_owes_a_scene_does_not_end_the_recording_after_the_decoder(
+    failing: FittedChain, tmp_path: Path
+) -> None:
+    clock = ManualClock()
+    source = SyntheticSource(SyntheticSource.Settings(duration_s=20.0), clock)
+    screen = LateScreen(clock)
+    paradigm = SsvepCalibration(CalibrationSettings(layout="four", n_blocks=50, flicker_s=0.4, cue_s=0.2, rest_s=0.1))
+
+    def close_its_eyes(chunk: Chunk) -> None:
+        screen.silent = chunk.stop > 4 * 250
+
+    with RunRecorder(tmp_path / "run.xdf", {"task": "test"}) as recorder:
+        result = Engine(
+            source,
+            clock,
+            recorder=recorder,
+            chain=failing,
+            paradigm=paradigm,
+            screen=screen,
+            on_chunk=close_its_eyes,
+        ).run()
+    assert result.samples["synthetic"] == 20 * 250
+
+
+def test_a_run_whose_decoder_did_not_fail_is_not_refused(tmp_path: Path) -> None:
+    clock = ManualClock()
+    result = Engine(ScriptedSource(clock, 10, silent), clock, paradigm=Dictating(3), screen=VirtualScreen()).run()
+    result.require_decoder(tmp_path)
+    assert result.failure == ""
+
+
+def test_outputs_go_neutral_and_are_closed_at_the_end_also_those_that_failed() -> None:
+    clock = ManualClock()
+    broken, sound = Output(breaks_at=0), Output()
+    Engine(
+        ScriptedSource(clock, 50, silent),
+        clock,
+        paradigm=Dictating(3),
+        screen=VirtualScreen(),
+        outputs=[broken, sound],
+    ).run()
+    assert (broken.calls, sound.calls) == (["neutral", "close"], ["neutral", "close"])
+
+
+@pytest.mark.parametrize(("age_s", "expected"), [(0.0, ["1", "2"]), (0.9, ["1", "2"]), (1.1, [])])
+def test_a_command_is_sent_while_it_is_valid_and_recorded_anyhow(
+    tmp_path: Path, age_s: float, expected: list[str]
+) -> None:
+    clock, output = ManualClock(2.0), Output()
+    path = tmp_path / "run.xdf"
+    with RunRecorder(path, {"task": "test"}) as recorder:
+        Engine(
+            ScriptedSource(clock, 50, silent),
+            clock,
+            recorder=recorder,
+            paradigm=Dictating(2, age_s),
+            screen=VirtualScreen(),
+            outputs=[output],
+        ).run()
+    assert output.values == expected
+    assert len(Recording.open(path).rows("volo-commands")[0]) == 2

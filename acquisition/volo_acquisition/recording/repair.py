@@ -119,6 +119,8 @@ class _Plan:
             return
         if view.own and (piece.offset in view.senseless or (isinstance(piece, Boundary) and piece.raw != _BOUNDARY)):
             return
+        if not isinstance(piece, (FileHead, Boundary)) and _is_miscalled(view, piece.number):
+            return
         _join(self.signals, piece)
         if isinstance(piece, StreamHead):
             self.extents[piece.number] = xdf.Extent.empty()
@@ -126,6 +128,11 @@ class _Plan:
             self.extents[piece.number].offsets.append((piece.time, piece.value))
         elif isinstance(piece, Samples):
             self.extents[piece.number].extend(piece.times)
+
+
+def _is_miscalled(view: Survey, number: int) -> bool:
+    """Return whether this is our stream of checksums, with a header that calls it something else."""
+    return view.own and number == xdf.CHECKS_NUMBER and view.heads[number].info.stream_id != xdf.CHECKS
 
 
 def _join(stretches: list[tuple[int, int]], piece: Piece) -> None:
@@ -187,6 +194,8 @@ def _fill(view: Survey, plan: _Plan, output: DurableFile) -> None:
             copy.copy(view.path, [(len(xdf.MAGIC), head[1]), *rest])
         if not all(damage.torn for damage in view.damages) and not view.vouched:
             view.doubt()
+        if xdf.CHECKS_NUMBER in view.heads and _is_miscalled(view, xdf.CHECKS_NUMBER):
+            del view.heads[xdf.CHECKS_NUMBER], view.names[xdf.CHECKS_NUMBER]  # they are written anew
         view.extents.update(plan.extents)
         _say_indices(view, copy)
         _say_doubts(view, copy)

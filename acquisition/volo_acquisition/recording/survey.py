@@ -148,6 +148,9 @@ class Survey:
             name = f"{name}-{piece.number}"
         if not self.own and piece.number == xdf.CHECKS_NUMBER and name == xdf.CHECKS:
             self.own = True  # ours, with a damaged file header
+        if self.own and piece.number == xdf.CHECKS_NUMBER and name != xdf.CHECKS:
+            self.changed.append(f"bytes {piece.offset} to {piece.stop}: the checksums are called {name!r}")
+            name = xdf.CHECKS
         self.heads[piece.number], self.names[piece.number] = piece, name
         self.extents[piece.number] = xdf.Extent.empty()
         self.index[piece.number] = IndexMap()
@@ -212,11 +215,12 @@ class Survey:
             self.changed.append(f"bytes {piece.offset} to {piece.stop}: a row of checksums makes no sense: {error}")
             self.doubt()
         else:
-            if self._damaged_since_check or (start, stop, crc) != (self.crc_start, piece.offset, self.crc):
+            as_written = (start, stop, crc) == (self.crc_start, piece.offset, self.crc)
+            if self._damaged_since_check or not as_written:
                 self.doubt()
             if self._damaged_since_check:
                 self._place_losses(rows)
-            elif (start, stop, crc) != (self.crc_start, piece.offset, self.crc):
+            elif not as_written:
                 self.changed.append(f"bytes {self.crc_start} to {piece.offset} are not as they were written")
             elif spelled != piece.raw or rows != self._counts():
                 self.changed.append(f"bytes {piece.offset} to {piece.stop} are not as they were written")
@@ -251,7 +255,8 @@ class Survey:
             if n > 0:
                 index.lost(suspect, n)
             first = suspect + index.n_lost
-            if n > 0 and not index.jumps_between(first, written):
+            misplaced = n > 0 or (n == 0 and count > 0 and index.following(count) != next_index)
+            if misplaced and not index.jumps_between(first, written):
                 index.jump(first, next_index - (written - first))
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import math
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
@@ -127,7 +128,7 @@ def _real(args: argparse.Namespace, console: Console, workspace: Path) -> dict[s
 def _tell(summary: Mapping[str, object], console: Console) -> None:
     def number(key: str, form: str) -> str:
         value = summary.get(key)
-        return format(value, form) if isinstance(value, int | float) else "n/a"
+        return format(value, form) if isinstance(value, int | float) and math.isfinite(value) else "n/a"
 
     assumptions = summary["itr_assumptions"]
     latency = summary["decision_latency_ms"]
@@ -136,6 +137,7 @@ def _tell(summary: Mapping[str, object], console: Console) -> None:
         told = ", ".join(
             f"{key.replace('_', ' ')} {value:.3g}" if isinstance(value, float) else f"{key.replace('_', ' ')} {value}"
             for key, value in assumptions.items()
+            if value is not None
         )
         console.print(f"Information transfer rate:    {number('itr_bits_per_min', '.0f')} bits/min ({told})")
     console.print(f"Right characters a minute:    {number('chars_per_min_correct', '.1f')}")

@@ -99,6 +99,7 @@ def run(args: argparse.Namespace, console: Console) -> dict[str, object]:
         "events": dict(tally.events),
         "problems": tally.problems,
         "stopped_by_signal": stop.asked(),
+        "simulated": _is_simulated(infos),
     }
 
 
@@ -144,6 +145,11 @@ def _stop_signals() -> Iterator[_Stop]:
             signal.signal(number, handler)
 
 
+def _is_simulated(infos: Sequence[StreamInfo]) -> bool:
+    """Return whether a source says of itself that its person is simulated."""
+    return any("simulated" in info.source.lower() for info in infos)
+
+
 def _make_recorder(folder: Path, name: str, infos: Sequence[StreamInfo]) -> XdfRecorder:
     """Create the recording with the next free run number in `folder`."""
     from volo_acquisition.errors import FileError, Reason
@@ -151,6 +157,7 @@ def _make_recorder(folder: Path, name: str, infos: Sequence[StreamInfo]) -> XdfR
     from volo_app.session import utc_now, versions
 
     header = {"task": "record", "source": name, "created_at": utc_now(), "versions": dump_json(versions())}
+    header["simulated"] = str(_is_simulated(infos)).lower()
     safe = re.sub(r"[^A-Za-z0-9-]+", "-", name)
     run = 1
     while True:

@@ -111,10 +111,18 @@ class Decoding:
                 results.append(decision)
                 self.fingerprint.add(decision)
                 self.pipeline.close(prediction.group)
-        for marker in self.pipeline.take_lost():
-            self._told.append(Event(EventKind.LATE, self._stream_id, 0, marker.time, 0, f"marker {marker.label}"))
+        self._told += [self._late(marker) for marker in self.pipeline.take_lost()]
         self._tell(results)
         return results
+
+    def finish(self) -> list[Event]:
+        """Tell, at the end of a run, of the onset markers that came after the last chunk; replay leaves them out."""
+        markers, self._markers = self._markers, []
+        return [self._late(marker) for marker in markers if self.pipeline.awaits(marker)]
+
+    def _late(self, marker: Marker) -> Event:
+        """Return the event that names a marker by its time and label: that marker starts no trial."""
+        return Event(EventKind.LATE, self._stream_id, 0, marker.time, 0, f"{LATE_MARKER}{marker.label}")
 
     def _tell(self, results: list[Prediction | Decision | Event]) -> None:
         results += self._told

@@ -102,6 +102,10 @@ class OnlinePipeline:
         lost, self._windower.lost = self._windower.lost, []
         return lost
 
+    def awaits(self, marker: Marker) -> bool:
+        """Return whether a marker would start a trial among the samples that came already."""
+        return self._windower.awaits(marker)
+
     def close(self, group: int) -> None:
         """Yield nothing more of trial `group`."""
         self._windower.close(group)

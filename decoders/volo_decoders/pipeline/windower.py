@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import pairwise
@@ -27,7 +26,8 @@ class WindowSpec:
     offset_s : float
         From the onset to the window's first sample (the visual latency), seconds.
     onset_label : str
-        Label of the markers that start a trial; their payload may hold ``trial`` and ``target``.
+        Label of the markers that start a trial; their payload may hold ``trial`` and ``target``. A ``trial`` that is
+        no integer of 64 bits is as good as none: the index of the trial's first sample then is its number.
     """
 
     lengths_s: tuple[float, ...]
@@ -58,7 +58,8 @@ class Windower:
     """Keeps recent samples and yields each trial's windows as soon as their last sample is there.
 
     A window starts at the sample nearest to the onset, plus ``round(offset_s * rate)`` samples, so that it depends on
-    samples, their times and the marker's time only. A marker may come before or after its samples.
+    samples, their times and the marker's time only. A marker may come before or after its samples, and in any order
+    with others: the windows are the same.
 
     Parameters
     ----------
@@ -86,9 +87,8 @@ class Windower:
         self._first = 0  # absolute index of row 0
         self._n = 0  # rows filled
         self._begun = False
-        self._pending: deque[Marker] = deque()
+        self._pending: list[Marker] = []
         self._trials: list[_Trial] = []
-        self._last_group = -1
         #: Markers that came after their samples were forgotten, or lie before the first; the caller empties it.
         self.lost: list[Marker] = []
 
@@ -101,6 +101,10 @@ class Windower:
         """Take note of a marker; those with another label are ignored."""
         if marker.label == self.spec.onset_label:
             self._pending.append(marker)
+
+    def awaits(self, marker: Marker) -> bool:
+        """Return whether a marker would start a trial among the samples that came already."""
+        return marker.label == self.spec.onset_label and self._n > 0 and marker.time <= self._times[self._n - 1]
 
     def close(self, group: int) -> None:
         """Yield no further windows of trial `group`."""
@@ -147,7 +151,7 @@ class Windower:
             due = [(stop, t) for stop, t in due if stop <= self.stop]
             if not due:
                 return
-            stop, trial = min(due, key=lambda pair: (pair[0], pair[1].group))
+            stop, trial = min(due, key=lambda pair: (pair[0], pair[1].group, pair[1].start))
             length = self._lengths[trial.next_length]
             trial.next_length += 1
             if trial.next_length == len(self._lengths):
@@ -165,9 +169,12 @@ class Windower:
             )
 
     def _open_trials(self) -> None:
-        while self._pending and self._n and self._pending[0].time <= self._times[self._n - 1]:
-            marker = self._pending.popleft()
-            times = self._times[: self._n]
+        due = [marker for marker in self._pending if self.awaits(marker)]
+        if not due:
+            return
+        self._pending = [marker for marker in self._pending if not self.awaits(marker)]
+        times = self._times[: self._n]
+        for marker in sorted(due, key=lambda marker: marker.time):
             k = int(np.searchsorted(times, marker.time))
             if k == 0 and marker.time < times[0] - 0.5 / self._rate_hz:
                 self.lost.append(marker)
@@ -175,7 +182,13 @@ class Windower:
             if k and marker.time - times[k - 1] <= times[k] - marker.time:
                 k -= 1
             target = marker.payload.get("target")
-            group = int(marker.payload.get("trial", self._last_group + 1))
-            self._last_group = group
             start = self._first + k + self._offset
+            group = _group(marker.payload.get("trial"), start)
             self._trials.append(_Trial(group, None if target is None else str(target), start))
+
+
+def _group(trial: object, start: int) -> int:
+    """Return the number a marker gives its trial, else one that does not depend on the order markers came in."""
+    if isinstance(trial, int) and not isinstance(trial, bool) and -(2**63) <= trial < 2**63:
+        return trial
+    return start
