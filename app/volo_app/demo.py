@@ -236,6 +236,7 @@ def _simulated_run(
             outputs=outputs,
             hear=hear,
             lead_in_s=LEAD_IN_S,
+            keep_recording=False,  # a simulated participant has nothing to lose
         )
         session.journal("run", run=run, task=TASK, realtime=realtime, decoder=chain.decoder_id if chain else None)
         result = engine.run()
@@ -276,6 +277,7 @@ def spelling_summary(
         "n_predictions": result.n_predictions,
         "n_decisions": sum(m.label == DECISION for m in result.markers),
         "events": len(result.events),
+        "stopped_by_signal": result.stopped_by_signal,
         "sha256": result.sha256,
         "session": str(session.folder),
         "simulated": True,

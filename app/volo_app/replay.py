@@ -12,7 +12,9 @@ from volo_acquisition.sources.replay import ReplaySource
 from volo_acquisition.types import EventKind
 from volo_app.engine import Engine
 from volo_app.session import find_session
+from volo_app.training import require_whole
 from volo_decoders.fitted import FittedChain
+from volo_decoders.pipeline.decoding import LATE_MARKER
 from volo_decoders.store import load_decoder
 
 __all__ = ["find_decoder", "replay"]
@@ -36,6 +38,14 @@ def find_decoder(path: Path, recording: Recording) -> FittedChain:
     return load_decoder(find_session(path).folder / "decoders" / name)
 
 
+def _load(decoder: Path) -> FittedChain:
+    if decoder.suffix == ".onnx":
+        from volo_decoders.onnx.exported import load_exported
+
+        return load_exported(decoder)
+    return load_decoder(decoder)
+
+
 def replay(
     path: Path,
     *,
@@ -52,7 +62,7 @@ def replay(
     path : Path
         The recording.
     decoder : Path or None
-        Folder of the decoder; None takes the one in the recording's session.
+        Folder of a decoder, or an exported ``.onnx`` file; None takes the decoder in the recording's session.
     speed : float
         Times real time; 0 is as fast as the machine computes.
     chunk_samples : int
@@ -60,7 +70,7 @@ def replay(
     stream : str
         Which signal stream, needed if there are several.
     ideal : bool
-        Decode also the windows that were skipped live because they came too late.
+        Decode also what was left out live: windows that were skipped, and trials whose marker came too late.
 
     Raises
     ------
@@ -68,12 +78,18 @@ def replay(
         If the file or the decoder is absent, damaged, or does not fit.
     """
     recording = Recording.open(path)
-    fitted = load_decoder(decoder) if decoder is not None else find_decoder(path, recording)
+    require_whole(recording)
+    fitted = find_decoder(path, recording) if decoder is None else _load(decoder)
     skipped = [(e.index, e.n) for e in recording.events if e.kind is EventKind.SKIP]
+    lost = [
+        (event.time, event.detail.removeprefix(LATE_MARKER))
+        for event in recording.events
+        if event.kind is EventKind.LATE and event.detail.startswith(LATE_MARKER)
+    ]
     clock: Clock = SessionClock() if speed else ManualClock()
     settings = ReplaySource.Settings(file=str(path), speed=speed, chunk_samples=chunk_samples, stream=stream)
     engine = Engine(
-        ReplaySource(settings, clock),
+        ReplaySource(settings, clock, () if ideal else lost),
         clock,
         chain=fitted,
         max_lag_s=None,

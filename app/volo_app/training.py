@@ -25,7 +25,7 @@ def require_whole(recording: Recording) -> None:
     FileError
         DAMAGED, naming the file and the first problem.
     """
-    if recording.problems:
+    if recording.own and recording.problems:
         raise FileError(
             f"{recording.path} is damaged: {recording.problems[0]}",
             reason=Reason.DAMAGED,

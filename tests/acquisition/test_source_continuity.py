@@ -105,6 +105,31 @@ def test_a_burst_that_was_held_up_is_no_loss(held_s, law):
     assert [t for t in told(items) if t[0] is EventKind.GAP] == []
 
 
+@given(held_s=st.floats(0.12, 1.0), sizes=st.lists(st.integers(1, 60), min_size=1, max_size=5))
+def test_without_a_counter_a_held_up_burst_that_is_received_in_parts_is_no_loss(held_s, sizes):
+    numbers = np.arange(1000)
+    due = numbers / RATE
+    release = due[500] + held_s
+    stamps = np.where((due >= due[500]) & (due < release), release, due)
+    items = feed(Continuity("s", RATE), numbers, None, stamps=stamps, sizes=sizes)
+    assert np.array_equal(indices(items), numbers)
+    assert np.array_equal(values(items), numbers)
+    assert told(items) == []
+
+
+@given(sizes=st.lists(st.integers(1, 40), min_size=1, max_size=4), n=st.integers(1, 50))
+def test_rows_after_a_loss_are_held_for_a_moment_and_given_out_on_demand(sizes, n):
+    numbers = np.r_[np.arange(100), np.arange(200, 200 + n)]
+    continuity = Continuity("s", RATE)
+    items = feed(continuity, numbers, None, sizes=sizes)
+    late = len(numbers) - len(indices(items))
+    assert late <= 0.1 * RATE + 1  # those whose stamps lie within 0.1 s
+    items += continuity.settle(0.0)
+    assert np.array_equal(indices(items), numbers)
+    assert told(items) == [(EventKind.GAP, 100, 100)]
+    assert continuity.settle(0.0) == []
+
+
 def test_short_stamp_jumps_without_a_counter_are_no_loss():
     stamps = np.r_[np.arange(100), 120 + np.arange(50)] / RATE
     items = Continuity("s", RATE).place(np.zeros((150, 1)), stamps, None, 0.0)

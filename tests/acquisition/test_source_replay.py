@@ -140,6 +140,41 @@ def test_a_jump_that_was_recorded_without_an_event_is_told(tmp_path):
     assert (gap.kind, gap.index, gap.n) == (EventKind.GAP, 100, 40)
 
 
+def test_markers_that_were_lost_live_are_left_out_one_for_each_entry(tmp_path):
+    path = tmp_path / "late.xdf"
+    alike = [Marker(OFFSET_S + 5.5 + 1 / 3, "stimulus/onset", {"trial": k}) for k in range(2)]
+    other = Marker(OFFSET_S + 5.5 + 1 / 3, "trial/start", {})
+    with XdfRecorder(path) as recorder:
+        recorder.add_stream(INFO)
+        for item in (*alike, other):
+            recorder.write_item(item)
+        recorder.write_chunk(Chunk("eeg", 0, SAMPLES[:200], STAMPS[:200]))
+    lost = [(alike[0].time, "stimulus/onset")]
+    for entries, expected in (([], [*alike, other]), (lost, [alike[0], other]), (lost * 2, [other])):
+        source = ReplaySource(ReplaySource.Settings(str(path), speed=0.0), ManualClock(), entries)
+        source.open()
+        got = []
+        while not source.exhausted:
+            got += source.read(0.1)
+        source.close()
+        assert of(Marker, got) == expected
+
+
+@pytest.mark.parametrize("speed", [0.0, 50.0])
+def test_a_marker_whose_time_is_no_number_comes_last_and_holds_nothing_up(tmp_path, speed):
+    path = tmp_path / "nan.xdf"
+    marks = [Marker(t, "note", {}) for t in (float("nan"), OFFSET_S + 5.1, float("inf"), OFFSET_S + 5.2)]
+    with XdfRecorder(path) as recorder:
+        recorder.add_stream(INFO)
+        recorder.write_item(Correction("eeg", 0, OFFSET_S, OFFSET_S + 5.0))
+        for marker in marks:
+            recorder.write_item(marker)
+        recorder.write_chunk(Chunk("eeg", 0, SAMPLES[:200], STAMPS[:200]))
+    _, got = play(path, speed=speed)
+    assert [str(m.time) for m in of(Marker, got)] == [str(marks[k].time) for k in (1, 3, 0, 2)]
+    assert of(Chunk, got)[-1].stop == 200
+
+
 def test_one_of_several_streams_must_be_chosen(tmp_path):
     path = tmp_path / "two.xdf"
     other = StreamInfo("emg", "emg", 500.0, (Channel("m1"),))

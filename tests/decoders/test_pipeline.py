@@ -290,6 +290,61 @@ def test_a_marker_before_all_samples_is_told_as_late() -> None:
     assert event.kind is EventKind.LATE
 
 
+def stops(markers: list[Marker], arrivals: list[int]) -> list[tuple[int, int]]:
+    """Return (group, stop) of all windows when each marker comes with the first chunk after its arrival sample."""
+    made = pipeline()
+    out: list[Prediction] = []
+    for a in range(0, N, 25):
+        due = [m for m, at in zip(markers, arrivals, strict=True) if a - 25 < at <= a]
+        out += made.push(Chunk("amp", a, SAMPLES[a : a + 25], TIMES[a : a + 25]), due)
+    return sorted((p.group, p.stop_index) for p in out)
+
+
+@pytest.mark.parametrize("trial", ["A1", "7", None, [1], {}, True, 1.5, float("nan"), 10**30, -(2**63) - 1, 2**63])
+def test_a_foreign_trial_that_is_no_number_of_64_bits_gets_one_of_its_own(trial: object) -> None:
+    decoding = Decoding(pipeline(), Accumulator(FixedStopping(100), 200))
+    decoding.reset(INFO)
+    decoding.process(Marker(float(TIMES[500]), "stimulus/onset", {"trial": trial, "target": "A"}))
+    results = decoding.process(Chunk("amp", 0, SAMPLES, TIMES))
+    assert [(type(r), r.group) for r in results] == [(Prediction, 535), (Decision, 535)]
+
+
+@pytest.mark.parametrize("trial", [-7, 2**63 - 1, -(2**63)])
+def test_any_trial_of_64_bits_is_kept(trial: int) -> None:
+    marker = Marker(float(TIMES[500]), "stimulus/onset", {"trial": trial})
+    assert {group for group, _ in stops([marker], [500])} == {trial}
+
+
+@settings(max_examples=30, deadline=None)
+@given(arrivals=st.lists(st.integers(0, 1900), min_size=4, max_size=4), numbered=st.booleans())
+def test_windows_do_not_depend_on_when_and_in_which_order_markers_come(arrivals: list[int], numbered: bool) -> None:
+    onsets = [300, 310, 700, 1200]
+    markers = [
+        Marker(float(TIMES[k]), "stimulus/onset", {"trial": n} if numbered else {}) for n, k in enumerate(onsets)
+    ]
+    in_time = stops(markers, onsets)
+    assert len(in_time) == 8
+    assert stops(markers, arrivals) == in_time
+
+
+@pytest.mark.parametrize("time", [float(TIMES[-1]) + 5.0, float("inf"), float("nan")])
+def test_a_marker_of_the_future_holds_no_other_up(time: float) -> None:
+    markers = [Marker(time, "stimulus/onset", {"trial": 9}), *MARKERS]
+    assert [p.group for p in pipeline().push(Chunk("amp", 0, SAMPLES, TIMES), markers)] == [0, 0, 1, 1]
+
+
+def test_an_onset_marker_after_the_last_chunk_is_told_as_late_by_name_and_once() -> None:
+    decoding = Decoding(pipeline(), Accumulator(FixedStopping(100), 200))
+    decoding.reset(INFO)
+    decoding.process(Chunk("amp", 0, SAMPLES, TIMES))
+    decoding.process(MARKERS[0])
+    decoding.process(Marker(float(TIMES[500]), "stimulus/offset", {}))
+    decoding.process(Marker(float(TIMES[-1]) + 1.0, "stimulus/onset", {}))  # of no sample: nothing is lost
+    (event,) = decoding.finish()
+    assert (event.kind, event.time, event.detail) == (EventKind.LATE, MARKERS[0].time, "marker stimulus/onset")
+    assert decoding.finish() == []
+
+
 def test_windows_are_read_only_and_survive_pickling() -> None:
     import pickle  # noqa: TID251 - values travel between processes this way, never to disk
 

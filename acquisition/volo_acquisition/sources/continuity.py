@@ -4,7 +4,9 @@ A live driver hands over rows, stamps and (where the device has one) a package c
 whose indices count lost samples, each jump announced by a GAP event. With a counter the loss is exact; several whole
 turns of the counter are resolved by the stamps. Without a counter a loss is estimated from the stamps, and only if it
 lasts at least `GAP_S`. The stamps of a burst that was held up somewhere are late, never early: the earliest of the
-recent ones say when a sample was due, so a delay alone is not taken for a loss.
+recent ones say when a sample was due, so a delay alone is not taken for a loss. Such a burst may arrive in parts: rows
+that look like the first after a loss are held back until the stamps went on for `CATCH_UP_S`, or the rows that seemed
+lost are there.
 """
 
 from __future__ import annotations
@@ -18,10 +20,12 @@ from numpy.typing import NDArray
 
 from volo_acquisition.types import Chunk, Event, EventKind
 
-__all__ = ["GAP_S", "Continuity", "CounterLaw", "StallWatch"]
+__all__ = ["CATCH_UP_S", "GAP_S", "Continuity", "CounterLaw", "StallWatch"]
 
 #: Without a counter, shorter losses are not told from late stamps, seconds.
 GAP_S = 0.1
+#: Without a counter, a loss is told when the stamps went on for so long after it, seconds.
+CATCH_UP_S = 0.1
 #: How far back the earliest arrivals are remembered, seconds.
 _MEMORY_S = 2.0
 #: A counter this little behind is a repeated or late packet; further behind, the counter was restarted.
@@ -84,6 +88,7 @@ class Continuity:
         self._last_stamp = 0.0
         self._last_count = 0
         self._due: deque[tuple[float, float]] = deque()  # stamp, earliest (stamp - index / rate) of a batch
+        self._held: tuple[NDArray[np.generic], NDArray[np.float64]] | None = None  # rows after what may be a loss
         self._rate_from: tuple[float, int] | None = None
         self._rate_told: float | None = None
 
@@ -112,13 +117,36 @@ class Continuity:
         offset_s : float
             Correction in force, for the times of events.
         """
-        n = len(stamps)
-        if n == 0:
+        if len(stamps) == 0:
             return []
-        counts = self._counts(counter, n)
+        if self._held is not None:
+            samples, stamps = np.concatenate([self._held[0], samples]), np.concatenate([self._held[1], stamps])
+            self._held = None
+        return self._place(samples, stamps, self._counts(counter, len(stamps)), offset_s, may_hold=self._law is None)
+
+    def settle(self, offset_s: float) -> list[Chunk | Event]:
+        """Give out the rows that are held back, if any: nothing more will come before a break or the end."""
+        if self._held is None:
+            return []
+        (samples, stamps), self._held = self._held, None
+        return self._place(samples, stamps, None, offset_s, may_hold=False)
+
+    def _place(
+        self,
+        samples: NDArray[np.generic],
+        stamps: NDArray[np.float64],
+        counts: NDArray[np.int64] | None,
+        offset_s: float,
+        *,
+        may_hold: bool,
+    ) -> list[Chunk | Event]:
         items: list[Chunk | Event] = []
         for start, stop, broken in self._runs(stamps, counts):
             index = self._at + 1
+            early = broken and may_hold and stamps[-1] - stamps[start] < CATCH_UP_S
+            if early and self._position(stamps[start:stop], None) > self._next:
+                self._held = samples[start:].copy(), stamps[start:].copy()
+                break
             if broken:
                 index = self._position(stamps[start:stop], None if counts is None else int(counts[start]))
             self._at = index + (stop - start) - 1

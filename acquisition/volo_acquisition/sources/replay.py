@@ -5,7 +5,9 @@ Nothing is estimated again: stamps, corrections and skipped windows are those th
 
 from __future__ import annotations
 
-from collections import deque
+import math
+from collections import Counter, deque
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -70,13 +72,16 @@ class ReplaySource:
         What to play.
     clock : Clock
         Paces the replay; with a `ManualClock` waiting takes no time. Times stay those of the recorded session.
+    lost : iterable of (float, str)
+        Session time and label of markers to leave out, one for each entry: those that came too late live.
     """
 
     Settings = ReplaySettings
 
-    def __init__(self, settings: ReplaySettings, clock: Clock) -> None:
+    def __init__(self, settings: ReplaySettings, clock: Clock, lost: Iterable[tuple[float, str]] = ()) -> None:
         self._settings = settings
         self._clock = clock
+        self._lost = tuple(lost)
         self._groups: deque[_Group] = deque()
         self._opened_at: float | None = None
         self._first_time = 0.0
@@ -95,7 +100,8 @@ class ReplaySource:
 
         recording = Recording.open(Path(self._settings.file))
         stream = self._choose(recording)
-        self._groups = deque(_groups(recording, stream, self._settings.chunk_samples or _DEFAULT_CHUNK))
+        markers = _without(recording.markers, self._lost)
+        self._groups = deque(_groups(recording, stream, markers, self._settings.chunk_samples or _DEFAULT_CHUNK))
         self._first_time = self._groups[0].time if self._groups else 0.0
         self._opened_at = self._clock.now()
         return (stream.info,)
@@ -154,7 +160,19 @@ class ReplaySource:
         )
 
 
-def _groups(recording: Recording, stream: RecordedStream, chunk_samples: int) -> list[_Group]:
+def _without(markers: list[Marker], lost: tuple[tuple[float, str], ...]) -> list[Marker]:
+    """Leave one marker out for each that was lost; of several alike, those that came last."""
+    left = Counter(lost)
+    kept = []
+    for marker in reversed(markers):
+        if left[marker.time, marker.label] > 0:
+            left[marker.time, marker.label] -= 1
+        else:
+            kept.append(marker)
+    return kept[::-1]
+
+
+def _groups(recording: Recording, stream: RecordedStream, markers: list[Marker], chunk_samples: int) -> list[_Group]:
     """Return the chunks of a stream, each with the corrections, events and markers that come before it."""
     stream_id = stream.info.stream_id
     corrections = sorted((c for c in recording.corrections if c.stream_id == stream_id), key=lambda c: c.index)
@@ -162,7 +180,7 @@ def _groups(recording: Recording, stream: RecordedStream, chunk_samples: int) ->
     about = [event for event in recording.events if event.stream_id == stream_id]
     events = deque(sorted(about, key=_needed_at))
     others = [event for event in recording.events if event.stream_id != stream_id]
-    told_by_time: list[Marker | Event] = [*recording.markers, *others]
+    told_by_time: list[Marker | Event] = [*markers, *others]
     notes = deque(sorted(told_by_time, key=_time))
     waiting = deque(corrections)
     groups: list[_Group] = []
@@ -187,7 +205,13 @@ def _groups(recording: Recording, stream: RecordedStream, chunk_samples: int) ->
         groups.append(_Group(last_time, (*items, *told, chunk)))
     end = groups[-1].time if groups else 0.0
     rest: list[Marker | Event | Correction] = [*waiting, *notes, *events]
-    return [*groups, *(_Group(max(end, item.time), (item,)) for item in sorted(rest, key=_time))]
+    return [
+        *groups,
+        *(
+            _Group(max(end, item.time) if math.isfinite(item.time) else end, (item,))
+            for item in sorted(rest, key=_time)
+        ),
+    ]
 
 
 def _needed_at(event: Event) -> int:
@@ -196,4 +220,5 @@ def _needed_at(event: Event) -> int:
 
 
 def _time(item: Marker | Event | Correction) -> float:
-    return item.time
+    """Return when an item is due; a foreign time that is no number is due after all others."""
+    return item.time if math.isfinite(item.time) else math.inf

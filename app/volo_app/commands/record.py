@@ -5,15 +5,13 @@ from __future__ import annotations
 import argparse
 import math
 import re
-import signal
-import threading
-from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from collections.abc import Sequence
+from contextlib import ExitStack
 from pathlib import Path
-from types import FrameType
 from typing import TYPE_CHECKING
 
 from volo_app.json_values import dump_json
+from volo_app.stopping import stop_signals
 
 if TYPE_CHECKING:
     from volo_acquisition.errors import DeviceError
@@ -58,7 +56,8 @@ def run(args: argparse.Namespace, console: Console) -> dict[str, object]:
 
     clock = SessionClock()
     tally = Tally()
-    with _stop_signals() as stop, ExitStack() as stack:
+    asked: list[bool] = []  # filled by a signal handler, hence no lock
+    with stop_signals(lambda: asked.append(True)), ExitStack() as stack:
         sources: list[Source] = [make_source(args.source, clock)]
         if args.markers:
             from volo_app.marker_inlet import make_marker_inlet
@@ -76,7 +75,7 @@ def run(args: argparse.Namespace, console: Console) -> dict[str, object]:
                 clock,
                 tally,
                 duration_s=args.duration,
-                stopped=stop.asked,
+                stopped=lambda: bool(asked),
                 no_data_s=args.no_data,
                 steady=any(info.rate_hz > 0.0 for info in infos),
                 on_data=bar.show,
@@ -98,7 +97,7 @@ def run(args: argparse.Namespace, console: Console) -> dict[str, object]:
         "duration_s": tally.duration_s,
         "events": dict(tally.events),
         "problems": tally.problems,
-        "stopped_by_signal": stop.asked(),
+        "stopped_by_signal": bool(asked),
         "simulated": _is_simulated(infos),
     }
 
@@ -111,38 +110,6 @@ def _seconds(text: str) -> float:
     if not 0.0 < value < math.inf:
         raise argparse.ArgumentTypeError(f"got {text!r}, it must be a number of seconds above 0")
     return value
-
-
-class _Stop:
-    """Set from signal handlers, hence no lock in it."""
-
-    def __init__(self) -> None:
-        self._asked = False
-
-    def ask(self, number: int, frame: FrameType | None) -> None:
-        """Take a signal."""
-        self._asked = True
-
-    def asked(self) -> bool:
-        """Say whether the recording is to end."""
-        return self._asked
-
-
-@contextmanager
-def _stop_signals() -> Iterator[_Stop]:
-    """Turn what ends a process politely, by the names this system has for it, into one clean stop."""
-    stop = _Stop()
-    if threading.current_thread() is not threading.main_thread():
-        yield stop  # only the main thread may handle signals
-        return
-    names = ("SIGINT", "SIGTERM", "SIGHUP", "SIGBREAK")
-    numbers = [signal.Signals[name] for name in names if name in signal.Signals.__members__]
-    before = {number: signal.signal(number, stop.ask) for number in numbers}
-    try:
-        yield stop
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
 
 
 def _is_simulated(infos: Sequence[StreamInfo]) -> bool:

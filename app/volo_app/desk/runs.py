@@ -200,7 +200,7 @@ class Runs:
             self._telemetry.log(f"Stimulus: {screen.info.line()}")
             self._telemetry.log(f"Recording {path.name}")
             result = self._run(engine, screen)
-        for failure in result.failures:
+        for failure in (*result.failures, *([result.failure] if result.failure else [])):
             self._telemetry.log(failure)
         return path, result, engine.status.reason
 

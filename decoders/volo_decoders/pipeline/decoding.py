@@ -12,7 +12,10 @@ from volo_decoders.pipeline.online import OnlinePipeline
 from volo_decoders.pipeline.stopping import Accumulator
 from volo_decoders.types import Decision, Prediction, Window
 
-__all__ = ["Decoding", "Fingerprint"]
+__all__ = ["LATE_MARKER", "Decoding", "Fingerprint"]
+
+#: The detail of a LATE event about an onset marker: this and the marker's label.
+LATE_MARKER = "marker "
 
 
 class Fingerprint:
