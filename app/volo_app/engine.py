@@ -175,6 +175,8 @@ class Engine:
             self._begin(infos)
             self._phase = "running"
             self._loop()
+            for event in self._decoding.finish() if self._decoding is not None else ():
+                self._take_result(event, self._stopwatch.now())
             self._reason = self._result.failure or (self._stopped_by if self._stopping else "finished")
         except Exception as error:
             self._reason = str(error)

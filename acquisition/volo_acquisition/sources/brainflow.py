@@ -175,7 +175,8 @@ class BrainFlowSource:
                     self._clock.sleep(min(_BURST_S, max(deadline - now, 0.0)))
                 items = self._place(self._get(), self._clock.now())
             elif not self.exhausted:
-                items = [*self._stall.silent(now, self._continuity.next_index)]
+                told = self._stall.silent(now, self._continuity.next_index)
+                items = [*self._continuity.settle(self._offset_s), *told] if told else []
             items += self._check_clock()
             if items or now >= deadline or self.exhausted:
                 return items

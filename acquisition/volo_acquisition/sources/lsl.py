@@ -171,10 +171,14 @@ class LslSource:
             except LslLostError:
                 now = self._clock.now()
                 self._lost_at = now
+                items += self._continuity.settle(self._offset_s)
                 return [*items, *self._stall.lost(now, self._continuity.next_index, "the outlet is gone")]
             now = self._clock.now()
             if not len(stamps):
-                return items or [*self._stall.silent(now, index)]
+                if items:
+                    return items
+                told = self._stall.silent(now, index)
+                return [*self._continuity.settle(self._offset_s), *told] if told else []
             items += self._stall.arrived(now, self._continuity.next_index)
             if not self._corrected:
                 items += self._first_correction(stream_id, float(stamps[-1]), now)
