@@ -9,7 +9,6 @@ import signal
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from multiprocessing import parent_process
 from types import FrameType
 
 __all__ = ["STOP_SIGNALS", "stop_signals"]
@@ -30,6 +29,8 @@ def stop_signals(stop: Callable[[], None]) -> Iterator[None]:
     stop : callable
         Called in the main thread between two instructions, once a signal; must only set a flag.
     """
+    from multiprocessing import parent_process  # not needed before: commands must load fast
+
     if threading.current_thread() is not threading.main_thread() or parent_process() is not None:
         yield
         return

@@ -485,15 +485,9 @@ def test_long_chunks_are_written_a_tenth_of_a_second_at_a_time(
 ) -> None:
     writes: list[bytes] = []
     write_really = os.write
-
-    def note(fd: int, data: bytes) -> int:
-        writes.append(bytes(data))
-        return write_really(fd, data)
-
-    monkeypatch.setattr(os, "write", note)
-    info = StreamInfo("eeg", "eeg", rate_hz, EEG.channels, EEG.dtype)
+    monkeypatch.setattr(os, "write", lambda fd, data: (writes.append(bytes(data)), write_really(fd, data))[1])
     with XdfRecorder(tmp_path / "x.xdf") as recorder:
-        recorder.add_stream(info)
+        recorder.add_stream(StreamInfo("eeg", "eeg", rate_hz, EEG.channels, EEG.dtype))
         for index in (0, 250, 500):
             recorder.write_chunk(eeg_chunk(index, 250))
     counts = [count for w in writes[1:] for _, _, stream, count in raw_chunks(b"XDF:" + w) if stream == 2]

@@ -474,13 +474,8 @@ def test_a_run_whose_decoder_did_not_fail_is_not_refused(tmp_path: Path) -> None
 def test_outputs_go_neutral_and_are_closed_at_the_end_also_those_that_failed() -> None:
     clock = ManualClock()
     broken, sound = Output(breaks_at=0), Output()
-    Engine(
-        ScriptedSource(clock, 50, silent),
-        clock,
-        paradigm=Dictating(3),
-        screen=VirtualScreen(),
-        outputs=[broken, sound],
-    ).run()
+    source, outputs = ScriptedSource(clock, 50, silent), [broken, sound]
+    Engine(source, clock, paradigm=Dictating(3), screen=VirtualScreen(), outputs=outputs).run()
     assert (broken.calls, sound.calls) == (["neutral", "close"], ["neutral", "close"])
 
 

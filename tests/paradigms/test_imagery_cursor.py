@@ -35,7 +35,7 @@ def test_the_position_stays_on_the_line_and_moves_towards_the_decided_class(step
         assert -1.0 <= cursor.position <= 1.0
         assert (cursor.position - before) * (1.0 if label == "right" else -1.0) >= 0.0
         assert command.target == "cursor"
-        assert float(command.value) == pytest.approx(cursor.position, abs=5e-4)
+        assert float(command.value) == pytest.approx(cursor.position, abs=5.001e-4)
 
 
 @given(moves)
