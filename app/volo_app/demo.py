@@ -252,7 +252,6 @@ def spelling_summary(
     onsets = {m.payload["trial"]: m.time for m in result.markers if m.label == ONSET}
     spans = [d.time - onsets[d.group] for d in result.decisions if d.group in onsets]
     seconds = float(np.mean(spans)) + settings.gaze_shift_s if spans else float("nan")
-    latencies_ms = 1e3 * np.array(result.latencies_s)
     return {
         "text": speller_text,
         "target_text": layout.written(settings.text),
@@ -270,10 +269,7 @@ def spelling_summary(
             "gaze_shift_s": settings.gaze_shift_s,
         },
         "chars_per_min_correct": score.characters_per_minute,
-        "decision_latency_ms": {
-            "p50": float(np.percentile(latencies_ms, 50)) if len(latencies_ms) else None,
-            "p99": float(np.percentile(latencies_ms, 99)) if len(latencies_ms) else None,
-        },
+        "decision_latency_ms": result.latency_ms(),
         "n_predictions": result.n_predictions,
         "n_decisions": sum(m.label == DECISION for m in result.markers),
         "events": len(result.events),

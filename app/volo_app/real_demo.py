@@ -183,7 +183,6 @@ def _summary(
     scored = [(d.label, targets[d.group]) for d in result.decisions if d.group in targets]
     accuracy = float(np.mean([label == target for label, target in scored])) if scored else float("nan")
     seconds = EXO_OFFSET_S + settings.window_s
-    latencies_ms = 1e3 * np.array(result.latencies_s)
     itr = itr_bits_per_min(accuracy, len(ssvep_exo.CLASSES), seconds) if scored else None
     return {
         "text": " ".join(str(label) for label, _ in scored),
@@ -199,10 +198,7 @@ def _summary(
             "from_cue_to_window_s": EXO_OFFSET_S,
         },
         "chars_per_min_correct": 60.0 * accuracy / seconds if scored else None,
-        "decision_latency_ms": {
-            "p50": float(np.percentile(latencies_ms, 50)) if len(latencies_ms) else None,
-            "p99": float(np.percentile(latencies_ms, 99)) if len(latencies_ms) else None,
-        },
+        "decision_latency_ms": result.latency_ms(),
         "subject": settings.subject,
         "recorded_session": settings.session,
         "n_predictions": result.n_predictions,

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import numpy as np
+
 from volo_acquisition.errors import DecoderError, Reason
 from volo_acquisition.types import Event, Marker
 from volo_decoders.types import Decision
@@ -82,6 +84,13 @@ class RunResult:
     failures: list[str] = field(default_factory=list)
     failure: str = ""
     stopped_by_signal: bool = False
+
+    def latency_ms(self) -> dict[str, float | None]:
+        """Return median and 99th percentile from sample to decision, milliseconds; None without decisions."""
+        if not self.latencies_s:
+            return {"p50": None, "p99": None}
+        p50, p99 = np.percentile(1e3 * np.array(self.latencies_s), [50, 99])
+        return {"p50": float(p50), "p99": float(p99)}
 
     def require_decoder(self, kept: Path) -> None:
         """Refuse a run whose decoder failed, for a command to end with.

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 
-import numpy as np
-
 from volo_acquisition.clock import SessionClock
 from volo_acquisition.sources.base import Source
 from volo_acquisition.types import Chunk
@@ -85,15 +83,11 @@ def spell_with_presenter(
         )
         result = engine.run()
     result.require_decoder(path)
-    latencies_ms = 1e3 * np.array(result.latencies_s)
     return {
         "text": text.text,
         "n_predictions": result.n_predictions,
         "n_decisions": result.n_decisions,
-        "decision_latency_ms": {
-            "p50": float(np.percentile(latencies_ms, 50)) if len(latencies_ms) else None,
-            "p99": float(np.percentile(latencies_ms, 99)) if len(latencies_ms) else None,
-        },
+        "decision_latency_ms": result.latency_ms(),
         "events": len(result.events),
         "sha256": result.sha256,
         "stopped_by_signal": result.stopped_by_signal,
