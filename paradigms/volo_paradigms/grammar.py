@@ -14,13 +14,20 @@ __all__ = [
     "CUE_OFF",
     "DECISION",
     "DECODER_FAILED",
+    "FLASH",
+    "HELP",
     "OFFSET",
     "ONSET",
+    "OPERATOR_NOTE",
+    "OPERATOR_PAUSE",
+    "OPERATOR_RESUME",
     "OPERATOR_STOP",
     "OUTPUT_FAILED",
     "PAYLOADS",
     "RUN_START",
     "RUN_STOP",
+    "SCREEN_GREY",
+    "TRIAL_FRAMES",
     "TRIAL_START",
     "marker_problems",
     "sequence_problems",
@@ -39,6 +46,16 @@ DECISION = "trial/decision"
 ATTEND = "participant/attend"
 #: Someone ended the run from the stimulus window; an output failed and was left out.
 OPERATOR_STOP, OUTPUT_FAILED = "operator/stop", "output/failed"
+#: The operator paused the run, let it go on, or wrote something down.
+OPERATOR_PAUSE, OPERATOR_RESUME, OPERATOR_NOTE = "operator/pause", "operator/resume", "operator/note"
+#: The participant calls for help.
+HELP = "participant/help"
+#: The screen went grey by itself, and why: a stop flag, a missed heartbeat, another refresh rate.
+SCREEN_GREY = "screen/grey"
+#: First frame of a flash, with the labels of the keys it lights.
+FLASH = "stimulus/flash"
+#: How many frames a trial's stimulus had, and how many of them were late or missed; comes after its offset.
+TRIAL_FRAMES = "trial/frames"
 #: The decoder failed: from here on the run is only recorded.
 DECODER_FAILED = "decoder/failed"
 
@@ -53,6 +70,13 @@ PAYLOADS: Mapping[str, Mapping[str, tuple[type, ...]]] = {
     DECISION: {"trial": (int,), "key": (str, NoneType), "confidence": (float,), "text": (str,)},
     ATTEND: {"trial": (int,), "key": (str, NoneType), "frequency_hz": (float,), "phase_rad": (float,)},
     OPERATOR_STOP: {},
+    OPERATOR_PAUSE: {},
+    OPERATOR_RESUME: {},
+    OPERATOR_NOTE: {"text": (str,)},
+    HELP: {},
+    SCREEN_GREY: {"reason": (str,)},
+    FLASH: {"trial": (int,), "flash": (int,), "keys": (list, tuple)},
+    TRIAL_FRAMES: {"trial": (int,), "frames": (int,), "late": (int,), "missed": (int,)},
     OUTPUT_FAILED: {"message": (str,)},
     DECODER_FAILED: {"message": (str,)},
 }

@@ -8,6 +8,7 @@ from typing import Any, Protocol
 
 from volo_acquisition.types import Marker
 from volo_decoders.types import Decision
+from volo_paradigms.show import Show
 
 __all__ = ["Command", "Paradigm", "Scene", "Step"]
 
@@ -53,6 +54,8 @@ class Scene:
         The marker the screen emits when the scene's first frame is on, e.g. ``"stimulus/onset"``.
     payload : Mapping
         Details for that marker: cue, target, text so far.
+    show : Show or None
+        What is to be seen; None leaves it to the screen, which then goes by `kind` and `payload`.
     """
 
     kind: str
@@ -60,6 +63,7 @@ class Scene:
     time: float
     label: str
     payload: Mapping[str, Any] = field(default_factory=dict)
+    show: Show | None = None
 
 
 #: What a paradigm returns from each call.

@@ -8,7 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from volo_acquisition.types import Marker
-from volo_app.stimulus.picture import STEADY, Director, Picture, caption_place
+from volo_app.stimulus.director import Director
+from volo_app.stimulus.picture import STEADY, Picture, caption_place
 from volo_paradigms.flicker import drive_level
 from volo_paradigms.layout import Rectangle, layout_names, load_layout
 from volo_paradigms.types import Scene

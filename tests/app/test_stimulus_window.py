@@ -33,7 +33,7 @@ from volo_paradigms.types import Scene
 if TYPE_CHECKING:
     from PySide6.QtWidgets import QApplication
 
-WINDOW = ScreenSettings(layout="four", mode="window", width=480, height=320)
+WINDOW = ScreenSettings(layout="four", mode="window", width=480, height=320, ramp_s=0.0)
 GREY = 51  # 0.2 of 255
 
 

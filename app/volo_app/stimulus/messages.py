@@ -36,6 +36,14 @@ class ScreenInfo:
         Whether the light's time is known from a measurement with a photodiode; nothing here can find out.
     why_not : str
         Why the timing is not verified.
+    fenced : bool
+        Whether a swap was stamped when the driver had finished it.
+    jitter_ms : float
+        99th percentile of how far the durations of frames at the start were off their median.
+    latency_ms : float
+        From swap to light, from the display's profile, added to all markers; 0 if not measured.
+    display : str
+        Name of the display, as the system gives it.
     """
 
     renderer: str
@@ -47,6 +55,10 @@ class ScreenInfo:
     pacing: str
     timing_verified: bool
     why_not: str
+    fenced: bool = False
+    jitter_ms: float = 0.0
+    latency_ms: float = 0.0
+    display: str = ""
 
     def header(self) -> dict[str, str]:
         """Return the fields for the header of a recording."""
@@ -59,6 +71,9 @@ class ScreenInfo:
             "screen_pacing": self.pacing,
             "timing_verified": "true" if self.timing_verified else "false",
             "timing_why_not": self.why_not,
+            "screen_fenced": "true" if self.fenced else "false",
+            "screen_jitter_p99_ms": f"{self.jitter_ms:.3f}",
+            "display_latency_ms": f"{self.latency_ms:.3f}",
         }
 
     def brief(self) -> str:

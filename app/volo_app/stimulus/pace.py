@@ -15,7 +15,7 @@ N_SWAPS, N_IGNORED = 60, 20
 #: A driver waits for the display if frames come this close to the display's rate.
 TOLERANCE = 0.05
 #: The display's own word on its rate is taken if the measurement agrees this well; it is the more precise then.
-AGREEMENT = 0.005
+AGREEMENT = 0.002
 _SOFTWARE = ("llvmpipe", "softpipe", "swrast", "swiftshader", "software", "basic render")
 
 
@@ -33,17 +33,20 @@ class Pace:
         Whether the driver waits for the display; else a timer has to.
     swapped_s : float
         When the last swap returned.
+    jitter_ms : float
+        99th percentile of how far the durations of frames were off their median.
     """
 
     refresh_hz: float
     measured_hz: float
     is_vsync: bool
     swapped_s: float = float("-inf")
+    jitter_ms: float = 0.0
 
     @property
     def gain(self) -> float:
         """How far each swap moves the grid of frames."""
-        return 0.02 if self.is_vsync else 0.0
+        return 0.005 if self.is_vsync else 0.0
 
     def expected_s(self, now: float, clock: FrameClock) -> float:
         """Return when the frame that is drawn now will be presented."""
@@ -83,11 +86,14 @@ class PaceFinder:
         timer_hz : float
             The rate where the driver does not wait.
         """
-        measured_hz = measured_refresh_hz(np.array(self._swaps_s[N_IGNORED:]))
+        swaps_s = np.array(self._swaps_s[N_IGNORED:])
+        measured_hz = measured_refresh_hz(swaps_s)
+        durations_s = np.diff(swaps_s)
+        jitter_ms = 1e3 * float(np.percentile(np.abs(durations_s - np.median(durations_s)), 99))
         if mode_hz <= 0.0 or abs(measured_hz / mode_hz - 1.0) > TOLERANCE:
-            return Pace(timer_hz, measured_hz, False)
+            return Pace(timer_hz, measured_hz, False, jitter_ms=jitter_ms)
         agrees = abs(measured_hz / mode_hz - 1.0) <= AGREEMENT
-        return Pace(mode_hz if agrees else measured_hz, measured_hz, True)
+        return Pace(mode_hz if agrees else measured_hz, measured_hz, True, jitter_ms=jitter_ms)
 
 
 def is_software(driver: str) -> bool:

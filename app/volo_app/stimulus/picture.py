@@ -1,32 +1,28 @@
-"""What is on the screen in a scene: rectangles, their colours and levels, and one line of text. Not: drawing, Qt.
+"""What is on the screen in a scene: rectangles, their colours and levels, and what is written. Not: drawing, Qt.
 
 Each frame is a pure function of the scene and of the frame's number since the scene came on.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Any
+import math
+from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
 
-from volo_acquisition.types import Marker
-from volo_paradigms.flicker import Flicker
-from volo_paradigms.grammar import DECISION
-from volo_paradigms.layout import Key, Layout, Rectangle
+from volo_paradigms.codes import m_sequence
+from volo_paradigms.layout import Layout, Rectangle
+from volo_paradigms.modulation import Modulator
+from volo_paradigms.show import Image, Text
 from volo_paradigms.types import Scene
 
-__all__ = ["BACKGROUND", "STEADY", "Director", "Picture", "caption_place"]
+__all__ = ["BACKGROUND", "PATCH_BITS", "STEADY", "Picture", "caption_place", "patch_bit", "patch_place"]
 
 #: Grey of the background, of the blank screen, and level of keys that do not flicker.
 BACKGROUND, STEADY = 0.2, 0.5
-_WHITE = (1.0, 1.0, 1.0)
-_CUE = (1.0, 0.62, 0.11)
-_DECIDED = (0.30, 0.80, 0.45)
-#: Width of the frame around a key, as a share of the screen's height.
-_FRAME = 0.012
+#: The photodiode patch counts frames: the bit of frame n is the n-th of this sequence, repeated.
+PATCH_BITS: tuple[int, ...] = tuple(int(bit) for bit in m_sequence(7))
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -40,115 +36,89 @@ class Picture:
         order. The keys come last.
     n_keys : int
         How many of the last rectangles are keys.
-    flicker : Flicker or None
+    modulator : Modulator or None
         Levels of the keys; None keeps them steady.
     caption : str
         The line of text.
     scene : Scene or None
         What asked for it; None for a change of what is on.
+    layout : Layout or None
+        The keys, whose labels are written on them.
+    labels : tuple of (str, str)
+        Other words for some keys.
+    texts, images : tuple
+        What else is seen.
+    ramp_frames : int
+        Over so many frames the contrast of the keys rises from nothing.
+    flashes : tuple of (int, tuple of str)
+        In which frame a flash begins, and the labels of the keys it lights; to be told with the swap.
     """
 
     rectangles: NDArray[np.float32]
     n_keys: int
-    flicker: Flicker | None = None
+    modulator: Modulator | None = None
     caption: str = ""
     scene: Scene | None = None
+    layout: Layout | None = None
+    labels: tuple[tuple[str, str], ...] = ()
+    texts: tuple[Text, ...] = ()
+    images: tuple[Image, ...] = ()
+    ramp_frames: int = 0
+    flashes: tuple[tuple[int, tuple[str, ...]], ...] = field(default=())
 
     def levels(self, frame: int, out: NDArray[np.float64]) -> NDArray[np.float64]:
         """Write the level of each rectangle in frame number `frame` of the scene, 0 to 1, to `out`, shape (n,)."""
         n_others = len(self.rectangles) - self.n_keys
         out[:n_others] = 1.0
-        if self.flicker is None:
-            out[n_others:] = STEADY
-        else:
-            self.flicker.level(frame, out=out[n_others:])
+        keys = out[n_others:]
+        if self.modulator is None:
+            keys[:] = STEADY
+            return out
+        self.modulator.level(frame, keys)
+        if frame < self.ramp_frames:
+            share = max(0.0, frame / self.ramp_frames)
+            np.multiply(keys, share, out=keys)
+            np.add(keys, STEADY * (1.0 - share), out=keys)
         return out
 
 
-class Director:
-    """Turns scenes, and decisions that are made meanwhile, into pictures.
+def patch_bit(frame: int) -> float:
+    """Return the level of the photodiode patch in a frame of the screen's own count: 0 or 1."""
+    return float(PATCH_BITS[frame % len(PATCH_BITS)])
 
-    Parameters
-    ----------
-    layout : Layout
-        The keys.
-    refresh_hz : float
-        Frames a second.
-    aspect : float
-        Width of the screen over its height.
+
+def patch_place(corner: str, aspect: float, size: float = 0.06) -> Rectangle:
+    """Return the place of a square patch in a corner, `size` of the screen's height.
 
     Raises
     ------
     ValueError
-        If a key flickers too fast for the screen.
+        If there is no such corner.
     """
-
-    def __init__(self, layout: Layout, refresh_hz: float, aspect: float) -> None:
-        self._layout = layout
-        self._flicker = Flicker(
-            [key.frequency_hz for key in layout.keys], [key.phase_rad for key in layout.keys], refresh_hz
-        )
-        self._aspect = aspect
-        self._cue: str | None = None
-        self._decided: str | None = None
-        self._caption = ""
-        self._ended = False
-
-    def blank(self) -> Picture:
-        """Return the grey screen."""
-        return Picture(np.empty((0, 7), np.float32), 0)
-
-    def scene(self, scene: Scene) -> Picture:
-        """Return the picture of a scene."""
-        payload = scene.payload
-        if scene.kind == "gaze":
-            self._decided = None
-            self._cue = payload.get("cue")
-            self._caption = _written(payload) if self._cue is None else f"Look at   {self._cue}"
-        self._ended = scene.kind == "end"
-        return self._picture(scene)
-
-    def note(self, marker: Marker) -> Picture | None:
-        """Return the changed picture if `marker` is a decision, which goes with a scene without flicker."""
-        if marker.label != DECISION:
-            return None
-        self._decided = marker.payload.get("key")
-        self._caption = _written(marker.payload)
-        return self._picture(None)
-
-    def _picture(self, scene: Scene | None) -> Picture:
-        if self._ended:
-            return Picture(np.empty((0, 7), np.float32), 0, None, self._caption, scene)
-        flickers = scene is not None and scene.kind == "flicker"
-        framed = [(self._cue, _CUE), (None if flickers else self._decided, _DECIDED)]
-        rows = [self._frame(self._layout.key(label), color) for label, color in framed if label is not None]
-        for key in self._layout.keys:
-            r = key.rectangle
-            rows.append((r.x, r.y, r.width, r.height, *_WHITE))
-        return Picture(
-            np.array(rows, np.float32),
-            len(self._layout.keys),
-            self._flicker if flickers else None,
-            self._caption,
-            scene,
-        )
-
-    def _frame(self, key: Key, color: tuple[float, float, float]) -> tuple[float, ...]:
-        """Return a rectangle a little larger than the key, to be drawn under it."""
-        r, high, wide = key.rectangle, _FRAME, _FRAME / self._aspect
-        return (r.x - wide, r.y - high, r.width + 2 * wide, r.height + 2 * high, *color)
+    vertical, _, horizontal = corner.partition("-")
+    if vertical not in ("upper", "lower") or horizontal not in ("left", "right"):
+        raise ValueError(f"patch: got {corner!r}, allowed are upper-left, upper-right, lower-left, lower-right")
+    width = size / aspect
+    return Rectangle(
+        0.0 if horizontal == "left" else 1.0 - width, 0.0 if vertical == "upper" else 1.0 - size, width, size
+    )
 
 
-def _written(payload: Mapping[str, Any]) -> str:
-    """Return what is written so far, with a cursor."""
-    return f"{payload.get('text', '')}_"
-
-
-def caption_place(layout: Layout) -> Rectangle:
+def caption_place(layout: Layout | None) -> Rectangle:
     """Return where the line of text goes: above the keys, or below them if there is more room."""
+    if layout is None:
+        return Rectangle(0.03, 0.82, 0.94, 0.1)
     top = min(key.rectangle.y for key in layout.keys)
     bottom = max(key.rectangle.y + key.rectangle.height for key in layout.keys)
     room = max(top, 1.0 - bottom)
     height = min(0.1, max(0.02, 0.7 * room))
     y = (top - height) / 2.0 if top >= 1.0 - bottom else bottom + (1.0 - bottom - height) / 2.0
     return Rectangle(0.03, max(0.0, min(y, 1.0 - height)), 0.94, height)
+
+
+def bounding(places: tuple[Rectangle, ...]) -> Rectangle:
+    """Return the smallest rectangle on the screen around all of them."""
+    left, top = (max(0.0, min(values)) for values in zip(*((r.x, r.y) for r in places), strict=True))
+    right = min(1.0, max(r.x + r.width for r in places))
+    bottom = min(1.0, max(r.y + r.height for r in places))
+    return Rectangle(left, top, max(right - left, math.ulp(1.0)), max(bottom - top, math.ulp(1.0)))

@@ -7,35 +7,38 @@ writing text, reporting - happens between frames.
 from __future__ import annotations
 
 import gc
-import sys
 from collections import deque
 from dataclasses import dataclass
 from multiprocessing.connection import Connection
-from types import TracebackType
 
 import numpy as np
 from PySide6.QtCore import QEvent, Qt, QTimer
-from PySide6.QtGui import QGuiApplication, QKeyEvent, QOpenGLContext, QSurfaceFormat
+from PySide6.QtGui import QGuiApplication, QKeyEvent
 from PySide6.QtOpenGL import QOpenGLWindow
 
 from volo_acquisition.clock import SessionClock
-from volo_acquisition.errors import VoloError
 from volo_acquisition.types import Marker
 from volo_app.outbox import Outbox
-from volo_app.stimulus.frames import FrameClock, FrameLog
+from volo_app.stimulus.bell import Bell
+from volo_app.stimulus.director import Director
+from volo_app.stimulus.frames import FrameClock, FrameLog, RefreshWatch
+from volo_app.stimulus.guard import Guard
 from volo_app.stimulus.messages import Blank, Failed, Frames, Grab, Grabbed, Ready, ScreenInfo, Shown
 from volo_app.stimulus.pace import Pace, PaceFinder
-from volo_app.stimulus.picture import Director, Picture
+from volo_app.stimulus.picture import Picture
 from volo_app.stimulus.process import ScreenSettings
-from volo_app.stimulus.renderer import Renderer, RendererError
-from volo_paradigms.grammar import OPERATOR_STOP
-from volo_paradigms.layout import Layout, load_layout
+from volo_app.stimulus.profile import DisplayProfile
+from volo_app.stimulus.renderer import Renderer
+from volo_paradigms.grammar import FLASH, HELP, OPERATOR_PAUSE, OPERATOR_RESUME, OPERATOR_STOP, SCREEN_GREY
+from volo_paradigms.layout import Layout
 from volo_paradigms.types import Scene
 
-__all__ = ["StimulusWindow", "run_window"]
+__all__ = ["StimulusWindow"]
 
 #: Frames are reported this often, and with each scene that came on, seconds.
 REPORT_S = 0.25
+#: The stop flag, the heartbeats and the pipe are looked at this often even if no frame is swapped, milliseconds.
+WATCH_MS = 10
 _GL_RENDERER = 0x1F01
 
 
@@ -46,6 +49,7 @@ class _Timed:
     pace: Pace
     clock: FrameClock
     log: FrameLog
+    watch: RefreshWatch
     director: Director
     reported_s: float
 
@@ -61,16 +65,24 @@ class StimulusWindow(QOpenGLWindow):
         What to show, and where.
     layout : Layout
         The keys.
+    profile : DisplayProfile or None
+        What is known of the display.
     """
 
-    def __init__(self, pipe: Connection, settings: ScreenSettings, layout: Layout) -> None:
+    def __init__(
+        self, pipe: Connection, settings: ScreenSettings, layout: Layout, profile: DisplayProfile | None = None
+    ) -> None:
         super().__init__()
         self.setTitle("Volo stimulus")
         self._pipe = pipe
         self._settings = settings
         self._layout = layout
+        self._profile = profile
+        self._latency_s = 0.0 if profile is None else 1e-3 * profile.latency_ms
         self.outbox = Outbox(pipe, limit=10_000, name="volo-screen-outbox")
         self._clock = SessionClock()
+        self._bell = Bell()
+        self._guard = Guard(settings.lifesign)
         self._finder = PaceFinder()
         self._timed: _Timed | None = None
         self._renderer: Renderer | None = None
@@ -79,15 +91,17 @@ class StimulusWindow(QOpenGLWindow):
         self._on_since = 0
         self._coming: deque[Picture] = deque()
         self._number = 0
+        self._n_flashed = 0
         self._answers: list[Marker] = []
-        self._is_blanked = False
+        self._is_blanked = self._is_paused = False
         self._next = QTimer(self)
         self._next.setSingleShot(True)
         self._next.setTimerType(Qt.TimerType.PreciseTimer)
         self._next.timeout.connect(self.update)
-        self._watch = QTimer(self)  # for the life pipe, also while no frame is swapped
-        self._watch.timeout.connect(self._receive)
-        self._watch.start(100)
+        self._watch = QTimer(self)  # for the life pipe and the stop flag, also while no frame is swapped
+        self._watch.setTimerType(Qt.TimerType.PreciseTimer)
+        self._watch.timeout.connect(self._look_around)
+        self._watch.start(WATCH_MS)
         self.frameSwapped.connect(self._swapped)
 
     # The paint path.
@@ -97,7 +111,8 @@ class StimulusWindow(QOpenGLWindow):
         functions = self.context().functions()
         functions.initializeOpenGLFunctions()
         self._driver = str(functions.glGetString(_GL_RENDERER) or "unknown")
-        self._renderer = Renderer(functions, self._layout)
+        drive = None if self._profile is None else self._profile.drive_table()
+        self._renderer = Renderer(functions, drive=drive, patch=self._settings.patch)
 
     def resizeGL(self, width: int, height: int) -> None:  # noqa: N802 - Qt's name
         """Take the new size."""
@@ -113,7 +128,7 @@ class StimulusWindow(QOpenGLWindow):
             expected_s = self._timed.pace.expected_s(self._clock.now(), self._timed.clock)
             self._number = self._timed.clock.number(expected_s)
             self._change(expected_s + 0.5 * self._timed.clock.period_s)
-        self._renderer.draw(self._on, self._number - self._on_since)
+        self._renderer.draw(self._on, self._number - self._on_since, self._number)
 
     def _change(self, until_s: float) -> None:
         """Put the next picture on if it may be shown by now; each stays on for at least one frame."""
@@ -124,20 +139,29 @@ class StimulusWindow(QOpenGLWindow):
             return
         self._on = self._coming.popleft()
         self._on_since = self._number
+        self._n_flashed = 0
         if scene is not None:
             self._answers.append(Marker(0.0, scene.label, scene.payload, "screen"))
 
     # Between frames.
 
     def _swapped(self) -> None:
+        if self._renderer is not None:
+            self._renderer.fence()
         now = self._clock.now()
         if self._timed is None:
             self._find_pace(now)
             return
         timed = self._timed
         timed.pace.swapped_s = now
-        timed.clock.follow(self._number, now)
-        timed.log.add(self._number, now)
+        presented = self._number
+        if timed.pace.is_vsync:
+            presented = timed.clock.number(now)
+            timed.clock.follow(presented, now)
+            if timed.watch.add(now):
+                self._go_grey("the display's refresh rate changed")
+        timed.log.add(self._number, now, presented)
+        self._tell_flashes(self._number - self._on_since)
         if self._answers or now - timed.reported_s >= REPORT_S:
             self._report(now)
         self._receive()
@@ -147,47 +171,72 @@ class StimulusWindow(QOpenGLWindow):
             wait_s = timed.clock.next_after(self._clock.now(), self._number) - self._clock.now()
             self._next.start(max(0, int(1e3 * wait_s)))
 
+    def _tell_flashes(self, frame: int) -> None:
+        """Answer each flash that has begun by now; one whose frames were all missed comes with the next."""
+        flashes, scene = self._on.flashes, self._on.scene
+        while scene is not None and self._n_flashed < len(flashes) and flashes[self._n_flashed][0] <= frame:
+            payload = {"trial": scene.trial, "flash": self._n_flashed, "keys": list(flashes[self._n_flashed][1])}
+            self._answers.append(Marker(0.0, FLASH, payload, "screen"))
+            self._n_flashed += 1
+
     def _find_pace(self, now: float) -> None:
         """Measure how fast frames come when nothing holds them back, then say so and begin."""
         self._finder.add(now)
         if not self._finder.is_done:
             self.update()
             return
-        mode_hz = self.screen().refreshRate()
-        pace = self._finder.pace(mode_hz, self._settings.timer_hz)
+        pace = self._finder.pace(self.screen().refreshRate(), self._settings.timer_hz)
         clock = FrameClock(pace.refresh_hz, now, pace.gain)
-        director = Director(self._layout, pace.refresh_hz, self.width() / max(1, self.height()))
-        self._timed = _Timed(pace, clock, FrameLog(clock.period_s), director, now)
-        ratio = self.devicePixelRatio()
-        self.outbox.put(
-            Ready(
-                ScreenInfo(
-                    renderer=self._driver,
-                    platform=QGuiApplication.platformName(),
-                    width=round(self.width() * ratio),
-                    height=round(self.height() * ratio),
-                    refresh_hz=pace.refresh_hz,
-                    measured_hz=pace.measured_hz,
-                    pacing="vsync" if pace.is_vsync else "timer",
-                    timing_verified=False,
-                    why_not=pace.why_not_verified(self._driver),
-                )
-            )
-        )
+        aspect = self.width() / max(1, self.height())
+        try:
+            director = Director(self._layout, pace.refresh_hz, aspect, self._settings.ramp_s)
+        except ValueError as error:
+            self.outbox.put(Failed(str(error), "choose a layout for this refresh rate"))
+            self._leave()
+            return
+        watch = RefreshWatch(pace.refresh_hz)
+        self._timed = _Timed(pace, clock, FrameLog(clock.period_s), watch, director, now)
+        self.outbox.put(Ready(self._info(pace)))
         gc.collect()
         gc.freeze()
         gc.disable()
         self.update()
 
+    def _info(self, pace: Pace) -> ScreenInfo:
+        ratio = self.devicePixelRatio()
+        return ScreenInfo(
+            renderer=self._driver,
+            platform=QGuiApplication.platformName(),
+            width=round(self.width() * ratio),
+            height=round(self.height() * ratio),
+            refresh_hz=pace.refresh_hz,
+            measured_hz=pace.measured_hz,
+            pacing="vsync" if pace.is_vsync else "timer",
+            timing_verified=False,
+            why_not=pace.why_not_verified(self._driver),
+            fenced=self._renderer is not None,
+            jitter_ms=pace.jitter_ms,
+            latency_ms=1e3 * self._latency_s,
+            display=self.screen().name(),
+        )
+
     def _report(self, now: float) -> None:
-        """Send the rows of frames, and the markers of what has just come on."""
+        """Send the rows of frames, and the markers of what has just come on, with the light's latency added."""
         if self._timed is None:
             return
         self._timed.reported_s = now
         self.outbox.put(Frames(self._timed.log.take()))
+        lit_s = now + self._latency_s
         for marker in self._answers:
-            self.outbox.put(Shown(Marker(now, marker.label, marker.payload, marker.origin)))
+            self.outbox.put(Shown(Marker(lit_s, marker.label, marker.payload, marker.origin)))
         self._answers.clear()
+
+    def _look_around(self) -> None:
+        """Watch the stop flag, the heartbeats and the pipe."""
+        reason = self._guard.trouble(self._clock.now())
+        if reason:
+            self._go_grey(reason)
+        self._receive()
 
     def _receive(self) -> None:
         """Take what the engine says; leave when it is gone."""
@@ -203,6 +252,7 @@ class StimulusWindow(QOpenGLWindow):
             return
         match message:
             case Scene() if not self._is_blanked:
+                timed.director.refresh_hz = timed.clock.refresh_hz
                 self._line_up(timed.director.scene(message))
                 if message.kind != "flicker":
                     gc.collect()
@@ -226,12 +276,20 @@ class StimulusWindow(QOpenGLWindow):
         self._is_blanked = True
         self._coming.clear()
         self._on = self._empty
+        self.update()
+
+    def _go_grey(self, reason: str) -> None:
+        """Go grey because something else is wrong, and tell it with the first grey frame."""
+        if not self._is_blanked:
+            self._blank()
+            self._answers.append(Marker(0.0, SCREEN_GREY, {"reason": reason}, "screen"))
 
     def _grab(self, request: Grab) -> None:
         if self._renderer is None:
             return
         self.makeCurrent()
-        self._renderer.draw(self._on, self._number - self._on_since if request.frame is None else request.frame)
+        frame = self._number - self._on_since if request.frame is None else request.frame
+        self._renderer.draw(self._on, frame, self._number)
         image = self.grabFramebuffer()
         if request.path:
             image.save(request.path)
@@ -253,14 +311,25 @@ class StimulusWindow(QOpenGLWindow):
             self.makeCurrent()
             self._renderer.close()
             self.doneCurrent()
+        self._guard.close()
         self.outbox.close()
 
-    # The operator.
+    # The operator, and the participant's switch.
 
     def keyPressEvent(self, event: QKeyEvent) -> None:  # noqa: N802 - Qt's name
-        """Blank the screen on Escape: the marker carries the swap of the first grey frame."""
-        if event.key() == Qt.Key.Key_Escape:
-            self._operator_stops()
+        """Escape blanks the screen, P pauses and goes on, F1 and H call for help."""
+        if event.isAutoRepeat():
+            return
+        match event.key():
+            case Qt.Key.Key_Escape:
+                self._operator_stops()
+            case Qt.Key.Key_F1 | Qt.Key.Key_H:
+                self._bell.ring()
+                self._answers.append(Marker(0.0, HELP, {}, "participant"))
+            case Qt.Key.Key_P:
+                self._is_paused = not self._is_paused
+                label = OPERATOR_PAUSE if self._is_paused else OPERATOR_RESUME
+                self._answers.append(Marker(0.0, label, {}, "operator"))
 
     def event(self, event: QEvent) -> bool:
         """Take the closing of the window as the operator's wish to stop."""
@@ -271,52 +340,6 @@ class StimulusWindow(QOpenGLWindow):
 
     def _operator_stops(self) -> None:
         if not self._is_blanked:
+            self._guard.stop("escape at the screen")
             self._blank()
             self._answers.append(Marker(0.0, OPERATOR_STOP, {}, "operator"))
-
-
-def run_window(pipe: Connection, settings: ScreenSettings) -> None:
-    """Show the window until the engine is gone; what goes wrong is told through the pipe."""
-    form = QSurfaceFormat()
-    form.setSwapInterval(1)
-    form.setSwapBehavior(QSurfaceFormat.SwapBehavior.DoubleBuffer)
-    QSurfaceFormat.setDefaultFormat(form)
-    app = QGuiApplication(["volo-screen"])
-    app.setApplicationName("Volo")
-    try:
-        layout = load_layout(settings.layout)
-    except VoloError as error:
-        pipe.send(Failed(error.message, error.hint))
-        return
-    if app.platformName() in ("offscreen", "minimal") or not QOpenGLContext().create():
-        pipe.send(
-            Failed(f"no OpenGL on Qt's platform {app.platformName()!r}", "start Volo on a desktop with a display")
-        )
-        return
-    window = StimulusWindow(pipe, settings, layout)
-
-    def fail(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
-        sys.__excepthook__(kind, error, trace)
-        hint = "update the graphics driver" if isinstance(error, RendererError) else ""
-        window.outbox.put(Failed(f"{kind.__name__}: {error}", hint))
-        app.exit(1)
-
-    sys.excepthook = fail  # what is raised in Qt's callbacks ends here
-    _place(window, settings)
-    app.exec()
-    window.let_go()
-
-
-def _place(window: StimulusWindow, settings: ScreenSettings) -> None:
-    displays = QGuiApplication.screens()
-    window.setScreen(displays[-1])
-    where = displays[-1].geometry()
-    if settings.mode == "full-screen" or (settings.mode == "auto" and len(displays) > 1):
-        window.setCursor(Qt.CursorShape.BlankCursor)
-        window.setGeometry(where)
-        window.showFullScreen()
-    else:
-        width, height = min(settings.width, where.width()), min(settings.height, where.height())
-        window.setGeometry(where.x() + where.width() - width, where.y(), width, height)
-        window.show()
-    window.requestActivate()
