@@ -25,7 +25,15 @@ from volo_app.stopping import stop_signals
 from volo_decoders.fitted import FittedChain
 from volo_decoders.pipeline.decoding import Decoding
 from volo_decoders.types import Decision, Prediction
-from volo_paradigms.grammar import DECODER_FAILED, OPERATOR_STOP, OUTPUT_FAILED, RUN_STOP
+from volo_paradigms.grammar import (
+    DECODER_FAILED,
+    OPERATOR_PAUSE,
+    OPERATOR_RESUME,
+    OPERATOR_STOP,
+    OUTPUT_FAILED,
+    RUN_STOP,
+    SCREEN_GREY,
+)
 from volo_paradigms.types import Command, Paradigm, Scene, Step
 
 __all__ = ["Engine", "EngineStatus", "RunResult"]
@@ -323,12 +331,17 @@ class Engine:
             self._recorder.frames(rows)
         for marker in markers:
             self._take_shown(marker)
+        for marker in self._showing.trial_frames(rows, markers):
+            self._take_marker(marker)
 
     def _take_shown(self, marker: Marker) -> None:
         self._take_marker(marker)
-        if marker.label == OPERATOR_STOP:
+        if marker.label in (OPERATOR_STOP, SCREEN_GREY):
             self._stopped_by = "stopped at the screen"
             self._stopping = True
+        elif marker.label in (OPERATOR_PAUSE, OPERATOR_RESUME):
+            act = getattr(self._paradigm, "pause" if marker.label == OPERATOR_PAUSE else "resume", None)
+            self._take_steps(act() if act is not None else ())
         elif self._paradigm is not None:
             self._take_steps(self._paradigm.shown(marker))
 

@@ -6,6 +6,7 @@ drawing, Qt.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Protocol, runtime_checkable
 
 import numpy as np
@@ -13,6 +14,7 @@ from numpy.typing import NDArray
 
 from volo_acquisition.errors import DeviceError, Reason
 from volo_acquisition.types import Marker
+from volo_app.trial_frames import TrialFrames
 from volo_paradigms.grammar import OPERATOR_STOP
 from volo_paradigms.types import Scene
 
@@ -84,6 +86,9 @@ class Showing:
         self._live = screen if isinstance(screen, LiveScreen) else None
         self._patience_s = patience_s
         self._awaited: tuple[Scene, float] | None = None
+        info = getattr(screen, "info", None)
+        refresh_hz, latency_ms = getattr(info, "refresh_hz", 60.0), getattr(info, "latency_ms", 0.0)
+        self._trials = TrialFrames(refresh_hz, 1e-3 * latency_ms)
         self.frames = self.late_frames = self.missed_frames = 0
 
     @property
@@ -138,6 +143,10 @@ class Showing:
         self.late_frames += int(rows[:, 2].sum())
         self.missed_frames += int(rows[:, 3].sum())
         return rows
+
+    def trial_frames(self, rows: NDArray[np.float64], markers: Sequence[Marker]) -> list[Marker]:
+        """Return what rows of frames and markers of the screen, both new, say of the trials' frames."""
+        return self._trials.take(rows, markers)
 
     def note(self, marker: Marker) -> None:
         """Let a live screen show what was decided."""

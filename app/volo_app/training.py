@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from pathlib import Path
 
@@ -10,6 +11,7 @@ from volo_acquisition.errors import FileError, Reason
 from volo_acquisition.recording.reader import Recording
 from volo_acquisition.sources.replay import ReplaySource
 from volo_acquisition.types import Item, StreamInfo
+from volo_app.trial_frames import without_missed_frames
 from volo_decoders.chain import ChainSpec
 from volo_decoders.fitted import FittedChain
 from volo_decoders.training import fit_chain
@@ -39,6 +41,7 @@ def train_file(
     *,
     stream: str = "",
     threshold: float = 0.95,
+    max_missed: float = math.inf,
     progress: Callable[[int, int], None] | None = None,
 ) -> FittedChain:
     """Fit a chain to one recording.
@@ -53,6 +56,8 @@ def train_file(
         Which signal stream, needed if there are several.
     threshold : float
         Confidence at which dynamic stopping decides.
+    max_missed : float
+        Trials whose stimulus missed more frames than that are left out, and counted.
     progress : callable or None
         Told (blocks done, blocks).
 
@@ -69,11 +74,15 @@ def train_file(
     while not source.exhausted:
         items += source.read(0.0)
     source.close()
+    items, n_left_out = without_missed_frames(items, max_missed)
+    provenance = {"recording": path.name, "simulated": recording.header.get("simulated", "false")}
+    if n_left_out:
+        provenance["n_missed_frames"] = str(n_left_out)
     return fit_chain(
         make_chain(info),
         info,
         items,
         threshold=threshold,
-        provenance={"recording": path.name, "simulated": recording.header.get("simulated", "false")},
+        provenance=provenance,
         progress=progress,
     )

@@ -27,6 +27,7 @@ __all__ = [
     "RUN_START",
     "RUN_STOP",
     "SCREEN_GREY",
+    "SCREEN_MISSED",
     "TRIAL_FRAMES",
     "TRIAL_START",
     "marker_problems",
@@ -52,6 +53,9 @@ OPERATOR_PAUSE, OPERATOR_RESUME, OPERATOR_NOTE = "operator/pause", "operator/res
 HELP = "participant/help"
 #: The screen went grey by itself, and why: a stop flag, a missed heartbeat, another refresh rate.
 SCREEN_GREY = "screen/grey"
+#: Frames of a stimulus that never came: the light stood still for `held_s` until this swap, and then went on as if
+#: nothing had been (a frame's number comes from time).
+SCREEN_MISSED = "screen/missed"
 #: First frame of a flash, with the labels of the keys it lights.
 FLASH = "stimulus/flash"
 #: How many frames a trial's stimulus had, and how many of them were late or missed; comes after its offset.
@@ -75,6 +79,7 @@ PAYLOADS: Mapping[str, Mapping[str, tuple[type, ...]]] = {
     OPERATOR_NOTE: {"text": (str,)},
     HELP: {},
     SCREEN_GREY: {"reason": (str,)},
+    SCREEN_MISSED: {"trial": (int,), "missed": (int,), "held_s": (float,)},
     FLASH: {"trial": (int,), "flash": (int,), "keys": (list, tuple)},
     TRIAL_FRAMES: {"trial": (int,), "frames": (int,), "late": (int,), "missed": (int,)},
     OUTPUT_FAILED: {"message": (str,)},

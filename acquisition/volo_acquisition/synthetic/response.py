@@ -1,7 +1,8 @@
 """What the head answers to flicker: a steady-state response to the target that is attended, and to no other.
 
 All it knows comes from markers: ``participant/attend`` (which frequency and phase the eyes are on), ``stimulus/onset``
-and ``stimulus/offset``. Samples are computed one by one from their times, so chunking cannot matter.
+and ``stimulus/offset``, and ``screen/missed`` where the screen's own stamps say that the light stood still. Samples are
+computed one by one from their times, so chunking cannot matter.
 """
 
 from __future__ import annotations
@@ -77,6 +78,8 @@ class Response:
         self._attended_s = -math.inf
         self._episodes: list[_Episode] = []
         self._n_episodes = 0
+        #: Stretches in which the light stood still, and how far it lags behind afterwards.
+        self._held: list[tuple[float, float, float]] = []
 
     def tell(self, marker: Marker) -> None:
         """Take a marker; labels it does not know are ignored.
@@ -93,6 +96,9 @@ class Response:
         elif marker.label == "stimulus/offset":
             self._stop(marker.time)
             self._flicker_s = None
+        elif marker.label == "screen/missed":
+            held_s, lag_s = float(marker.payload["held_s"]), float(marker.payload.get("lag_s", 0.0))
+            self._held.append((marker.time - held_s, marker.time, lag_s))
         elif marker.label == "participant/attend":
             target = _attended(marker)
             if target != self._attended:
@@ -123,9 +129,20 @@ class Response:
             return
         first, last = float(times[0]), float(times[-1])
         self._episodes = [e for e in self._episodes if e.stop_s + OVER * self._p.decay_s > first]
+        oldest_s = self._episodes[0].onset_s if self._episodes else first - self._p.latency_s
+        self._held = [stretch for stretch in self._held if stretch[1] > oldest_s]
         for episode in self._episodes:
             if episode.start_s <= last:
                 self._add(episode, samples, times)
+
+    def _light(self, times: Array, onset_s: float) -> Array:
+        """Return the time at which what is seen at `times` was meant to be shown: the same, but for missed frames."""
+        lag: Array = np.zeros_like(times)
+        for start_s, stop_s, lag_s in self._held:
+            if stop_s > onset_s:
+                standing = (times > start_s) & (times < stop_s)
+                lag += np.where(standing, times - start_s, lag_s * (times >= stop_s))
+        return times - lag
 
     def _add(self, e: _Episode, samples: Array, times: Array) -> None:
         p = self._p
@@ -135,7 +152,8 @@ class Response:
             after = np.maximum(times - e.stop_s, 0.0)
             envelope *= np.exp(after / -p.decay_s) * (after < OVER * p.decay_s)
         envelope *= e.gain
-        base = 2.0 * math.pi * e.frequency_hz * (times - e.onset_s - p.latency_s) + (e.phase_rad + e.jitter_rad)
+        seen_s = self._light(times - p.latency_s, e.onset_s) - e.onset_s
+        base = 2.0 * math.pi * e.frequency_hz * seen_s + (e.phase_rad + e.jitter_rad)
         angles = self._harmonics[:, None] * base
         waves = np.concatenate((np.sin(angles), np.cos(angles))) * envelope
         # accumulate adds one after the other: a matrix product could round differently for another number of samples.

@@ -22,6 +22,12 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--mains", type=float, default=50.0, choices=(0.0, 50.0, 60.0), help="power line, Hz (default 50)"
     )
+    parser.add_argument(
+        "--max-missed",
+        type=int,
+        metavar="N",
+        help="leave out trials whose stimulus missed more frames than N (default: keep all)",
+    )
     parser.add_argument("--stream", default="", help="which signal stream, if there are several")
     parser.add_argument(
         "--cascaded", action="store_true", help="the field's cascaded filter bank in training, for comparison only"
@@ -30,6 +36,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace, console: Console) -> dict[str, object]:
     """Train and return what was fitted."""
+    import math
     from pathlib import Path
 
     from volo_app.presets import ssvep_chain
@@ -46,6 +53,7 @@ def run(args: argparse.Namespace, console: Console) -> dict[str, object]:
             lambda info: ssvep_chain(args.decoder, layout, info.rate_hz, cascaded=args.cascaded, mains_hz=args.mains),
             stream=args.stream,
             threshold=args.threshold,
+            max_missed=math.inf if args.max_missed is None else args.max_missed,
         )
         folder = save_decoder(Path(args.out), fitted)
     console.print(f"{fitted.decoder_id} was written to {folder.absolute()}")
