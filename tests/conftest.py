@@ -1,4 +1,4 @@
-"""What holds for every test: one numeric thread, a workspace of its own, no thread left behind, no surprise skip.
+"""What holds for every test: one numeric thread, a workspace of its own, a display, no thread left behind.
 
 Environment: ``VOLO_DATA`` names the folder of public recordings. ``VOLO_CI=1`` makes every skip a failure but those
 that say which system they need; ``VOLO_CI=no-data`` allows those for missing recordings as well.
@@ -13,14 +13,21 @@ for _name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "VEC
 os.environ.setdefault("MNE_DONTWRITE_HOME", "true")
 
 import re  # noqa: E402
+import shutil  # noqa: E402
+import subprocess  # noqa: E402
+import sys  # noqa: E402
 import threading  # noqa: E402
 from collections.abc import Iterator  # noqa: E402
 from pathlib import Path  # noqa: E402
+from typing import TYPE_CHECKING  # noqa: E402
 
 import pytest  # noqa: E402
 from hypothesis import HealthCheck, settings  # noqa: E402
 
 from volo_acquisition.clock import SessionClock  # noqa: E402
+
+if TYPE_CHECKING:
+    from PySide6.QtWidgets import QApplication
 
 NO_DATA = "VOLO_DATA is not set"
 _EXPECTED_SKIPS = re.compile(r"needs (Windows|macOS|Linux|POSIX)\b")
@@ -56,6 +63,55 @@ def _own_workspace(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("VOLO_WORKSPACE", str(tmp_path_factory.mktemp("workspace")))
         yield
+
+
+@pytest.fixture(scope="session")
+def _virtual_display() -> Iterator[str]:
+    """The display that is there, or one in memory."""
+    if not sys.platform.startswith("linux"):
+        pytest.skip("needs Linux: a display in memory")
+    if os.environ.get("DISPLAY"):
+        yield os.environ["DISPLAY"]
+        return
+    program = shutil.which("Xvfb")
+    if program is None:
+        pytest.skip("Xvfb is not installed")
+    reader, writer = os.pipe()
+    server = subprocess.Popen(
+        [program, "-displayfd", str(writer), "-screen", "0", "1280x800x24", "-nolisten", "tcp"],
+        pass_fds=(writer,),
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    os.close(writer)
+    with os.fdopen(reader) as answer:
+        number = answer.readline().strip()
+    if not number:
+        server.wait(10.0)
+        pytest.fail("Xvfb did not start")
+    yield f":{number}"
+    server.terminate()
+    server.wait(10.0)
+
+
+@pytest.fixture
+def display(_virtual_display: str, monkeypatch: pytest.MonkeyPatch) -> str:
+    """Processes started by this test find a display."""
+    monkeypatch.setenv("DISPLAY", _virtual_display)
+    monkeypatch.setenv("QT_QPA_PLATFORM", "xcb")
+    return _virtual_display
+
+
+@pytest.fixture(scope="session")
+def qt_app() -> QApplication:
+    """Qt in this process, on no display."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("QT_QPA_PLATFORM", "offscreen")
+        from PySide6.QtWidgets import QApplication
+
+        app = QApplication.instance() or QApplication(["volo"])
+        assert isinstance(app, QApplication)
+    return app
 
 
 def _threads_that_count() -> set[threading.Thread]:

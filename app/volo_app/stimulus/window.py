@@ -164,7 +164,7 @@ class StimulusWindow(QOpenGLWindow):
         self._tell_flashes(self._number - self._on_since)
         if self._answers or now - timed.reported_s >= REPORT_S:
             self._report(now)
-        self._receive()
+        self._look_around()
         if timed.pace.is_vsync:
             self.update()
         else:
@@ -340,6 +340,6 @@ class StimulusWindow(QOpenGLWindow):
 
     def _operator_stops(self) -> None:
         if not self._is_blanked:
-            self._guard.stop("escape at the screen")
+            self._guard.stop("escape at the screen", self._clock.now())
             self._blank()
             self._answers.append(Marker(0.0, OPERATOR_STOP, {}, "operator"))
