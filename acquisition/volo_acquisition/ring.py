@@ -40,8 +40,8 @@ _IRREGULAR_ROWS = 4096
 _BLOCK = bytes(1 << 20)
 _TRIES = 16
 
-# The counters: rows announced, rows there, 1 once the writer has closed
-_ANNOUNCED, _THERE, _CLOSED = 0, 1, 2
+# The counters: rows announced, rows there, 1 once the writer has closed, and what was told beside the samples
+_ANNOUNCED, _THERE, _CLOSED, _TOLD = 0, 1, 2, 3
 
 
 class _Layout:
@@ -61,7 +61,7 @@ class _Layout:
     def maps(self, path: Path, mode: str) -> tuple[NDArray[np.int64], NDArray[np.void]]:
         """Return the counters and the rows."""
         whole = np.memmap(path, np.uint8, "r+" if mode == "r+" else "r", shape=(self.size,))
-        return whole[24:48].view("<i8"), whole[self.start :].view(self.row)
+        return whole[24:56].view("<i8"), whole[self.start :].view(self.row)
 
 
 class RingWriter:
@@ -142,6 +142,19 @@ class RingWriter:
         self._order()
         self._counters[_THERE] = announced
 
+    def tell(self, n_told: int) -> None:
+        """Say how many things, by a way of their own, were told before whatever is written next (`RingReader.n_told`).
+
+        Raises
+        ------
+        ValueError
+            If the ring is closed.
+        """
+        if not self._open:
+            raise ValueError(f"{self.path.name}: written to after it was closed")
+        self._counters[_TOLD] = n_told
+        self._order()
+
     def _order(self) -> None:
         with self._fence:
             pass
@@ -199,6 +212,12 @@ class RingReader:
         """Whether the writer has said that nothing more will come."""
         self._require_open()
         return bool(self._counters[_CLOSED])
+
+    @property
+    def n_told(self) -> int:
+        """How many things the writer has told, by a way of their own, before the rows that were read last, or since."""
+        self._require_open()
+        return int(self._counters[_TOLD])
 
     @property
     def n_waiting(self) -> int:

@@ -30,6 +30,7 @@ __all__ = [
     "load_session",
     "utc_now",
     "versions",
+    "without_home",
 ]
 
 #: What ``session.toml`` follows; a newer one is refused by name.
@@ -111,7 +112,7 @@ class Session:
             If the journal cannot be written.
         """
         entry = {"utc": utc_now(), "kind": kind, **fields}
-        line = dump_json(_without_home(plain(entry))) + "\n"
+        line = dump_json(without_home(plain(entry))) + "\n"
         path = self.folder / "journal.jsonl"
         try:
             with path.open("a", encoding="utf-8", newline="\n") as journal:
@@ -172,7 +173,7 @@ def create_session(workspace: Path, participant: str, *, task: str, settings: Ma
         "task": task,
         "created_utc": utc_now(),
         "versions": versions(),
-        "settings": _without_none(_without_home(plain(settings))),
+        "settings": _without_none(without_home(plain(settings))),
     }
     import tomli_w
 
@@ -304,7 +305,7 @@ def _without_none(value: Any) -> Any:
     return value
 
 
-def _without_home(value: Any) -> Any:
+def without_home(value: Any) -> Any:
     """Return plain `value` with the home folder, which tells the user's name, written as ``~`` in every text."""
     try:
         home = str(Path.home())
@@ -313,7 +314,7 @@ def _without_home(value: Any) -> Any:
     if len(Path(home).parts) < 2:
         return value
     if isinstance(value, dict):
-        return {_without_home(key): _without_home(item) for key, item in value.items()}
+        return {without_home(key): without_home(item) for key, item in value.items()}
     if isinstance(value, list):
-        return [_without_home(item) for item in value]
+        return [without_home(item) for item in value]
     return value.replace(home, "~") if isinstance(value, str) else value

@@ -45,7 +45,7 @@ def test_a_recording_is_what_the_command_says_it_is(recorded: dict[str, object])
     path = Path(str(recorded["file"]))
     assert path.is_absolute()
     assert path.name == "synthetic_run-01_eeg.xdf"
-    assert [entry.name for entry in path.parent.iterdir()] == [path.name]
+    assert [entry.name for entry in path.parent.glob("*.xdf*")] == [path.name]
     (stream,) = Recording.open(path).streams.values()
     assert recorded["samples"] == {"synthetic": len(stream)}
     assert recorded["gaps"] == 1
@@ -136,7 +136,7 @@ def test_a_source_that_falls_silent_fails_but_what_came_is_safe(tmp_path: Path) 
     status, out, err = volo("record", "--source", source, "--out", str(tmp_path), "--no-data", "0.5", "--json")
     assert status == 1
     assert json.loads(out)["error"]["reason"] == "no_data"
-    (path,) = tmp_path.iterdir()
+    (path,) = tmp_path.glob("*.xdf")
     assert str(path) in err
     assert len(Recording.open(path).streams["synthetic"]) == 100
     assert volo("verify", str(path))[0] == 0

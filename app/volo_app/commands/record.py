@@ -16,7 +16,6 @@ from volo_app.stopping import stop_signals
 if TYPE_CHECKING:
     from volo_acquisition.errors import DeviceError
     from volo_acquisition.recording.recorder import XdfRecorder
-    from volo_acquisition.sources.base import Source
     from volo_acquisition.types import StreamInfo
     from volo_app.capture import Tally
     from volo_app.console import Console, Progress
@@ -49,31 +48,25 @@ def run(args: argparse.Namespace, console: Console) -> dict[str, object]:
     VoloError
         If the source cannot be opened or falls silent, or the file cannot be written; what came before is kept.
     """
-    from volo_acquisition.clock import SessionClock
-    from volo_acquisition.errors import DeviceError
-    from volo_acquisition.sources.spec import make_source, parse_spec
-    from volo_app.capture import Tally, capture, open_all
+    from volo_app.roles.run import Run
+    from volo_app.roles.source_process import MARKERS_PREFIX
 
-    clock = SessionClock()
-    tally = Tally()
     asked: list[bool] = []  # filled by a signal handler, hence no lock
     with stop_signals(lambda: asked.append(True)), ExitStack() as stack:
-        sources: list[Source] = [make_source(args.source, clock)]
-        if args.markers:
-            from volo_app.marker_inlet import make_marker_inlet
+        texts = [args.source, *([f"{MARKERS_PREFIX}{args.markers}"] if args.markers else [])]
+        recording = Run(texts)
+        stack.callback(recording.close)
 
-            sources.append(make_marker_inlet(args.markers, clock))
-        for source in sources:
-            stack.callback(source.close)
-        infos = open_all(sources)
+        from volo_acquisition.errors import DeviceError
+        from volo_acquisition.sources.spec import parse_spec
+
+        infos = recording.open()
         recorder = _make_recorder(Path(args.out).absolute(), parse_spec(args.source).name, infos)
+        recording.record(recorder, recorder.path)
+        tally = recording.tally
         bar = _LateBar(console, stack, args.duration)
         try:
-            capture(
-                sources,
-                recorder,
-                clock,
-                tally,
+            recording.capture(
                 duration_s=args.duration,
                 stopped=lambda: bool(asked),
                 no_data_s=args.no_data,
@@ -81,9 +74,8 @@ def run(args: argparse.Namespace, console: Console) -> dict[str, object]:
                 on_data=bar.show,
             )
         except DeviceError as error:
-            raise _with_what_is_kept(args.source, error, recorder.close(), tally) from error
-        finally:
-            final = recorder.close()
+            raise _with_what_is_kept(args.source, error, recording.close() or recorder.part, tally) from error
+        final = recording.close() or recorder.part
     for problem in tally.problems:
         console.warn(problem)
     samples = {info.stream_id: tally.samples[info.stream_id] for info in infos}
