@@ -11,6 +11,9 @@ from volo_acquisition.types import Marker
 
 __all__ = [
     "ATTEND",
+    "BREAK_END",
+    "BREAK_SHOWN",
+    "BREAK_START",
     "CUE_OFF",
     "DECISION",
     "DECODER_FAILED",
@@ -28,6 +31,7 @@ __all__ = [
     "RUN_STOP",
     "SCREEN_GREY",
     "SCREEN_MISSED",
+    "SESSION_LIMIT",
     "TRIAL_FRAMES",
     "TRIAL_START",
     "marker_problems",
@@ -56,6 +60,8 @@ SCREEN_GREY = "screen/grey"
 #: Frames of a stimulus that never came: the light stood still for `held_s` until this swap, and then went on as if
 #: nothing had been (a frame's number comes from time).
 SCREEN_MISSED = "screen/missed"
+#: A break that the limits of flicker demand, its scene, and its end; the flicker of a session is used up.
+BREAK_START, BREAK_SHOWN, BREAK_END, SESSION_LIMIT = "break/start", "break/shown", "break/end", "session/limit"
 #: First frame of a flash, with the labels of the keys it lights.
 FLASH = "stimulus/flash"
 #: How many frames a trial's stimulus had, and how many of them were late or missed; comes after its offset.
@@ -80,6 +86,10 @@ PAYLOADS: Mapping[str, Mapping[str, tuple[type, ...]]] = {
     HELP: {},
     SCREEN_GREY: {"reason": (str,)},
     SCREEN_MISSED: {"trial": (int,), "missed": (int,), "held_s": (float,)},
+    BREAK_START: {"seconds": (float,)},
+    BREAK_SHOWN: {},
+    BREAK_END: {},
+    SESSION_LIMIT: {"flicker_s": (float,)},
     FLASH: {"trial": (int,), "flash": (int,), "keys": (list, tuple)},
     TRIAL_FRAMES: {"trial": (int,), "frames": (int,), "late": (int,), "missed": (int,)},
     OUTPUT_FAILED: {"message": (str,)},

@@ -14,19 +14,36 @@ from pathlib import Path
 from typing import Any
 
 from volo_acquisition.errors import ConfigError, FileError, Reason
+from volo_paradigms.layout_grid import keys_of_grid
 
-__all__ = ["BACKSPACE", "DELETE", "SCHEMA", "SPACE", "Key", "Layout", "Rectangle", "layout_names", "load_layout"]
+__all__ = [
+    "BACKSPACE",
+    "DELETE",
+    "HELP_KEY",
+    "SCHEMA",
+    "SPACE",
+    "WORD_KEY",
+    "Key",
+    "Layout",
+    "Rectangle",
+    "layout_names",
+    "load_layout",
+]
 
 #: Label of the key that takes the last character back, and the character that stands for doing so.
 DELETE, BACKSPACE = "delete", "\b"
 #: Label of the space bar.
 SPACE = "space"
+#: Label of the key that calls for help, and beginning of those that write a predicted word; by themselves they write
+#: nothing.
+HELP_KEY, WORD_KEY = "help", "word"
 #: Version of the file format.
 SCHEMA = 1
 
 _CHARACTERS = {SPACE: " ", DELETE: BACKSPACE}
+_SILENT = (HELP_KEY, *(f"{WORD_KEY}{n}" for n in range(1, 10)))
 _KEY_FIELDS = ("label", "row", "column", "rectangle", "frequency_hz", "phase_rad")
-_TOP_FIELDS = ("schema", "name", "reference", "keys")
+_TOP_FIELDS = ("schema", "name", "reference", "keys", "grid", "flicker")
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,8 +139,13 @@ class Layout:
         raise ValueError(f"label: got {label!r}, the layout {self.name!r} has {' '.join(self.labels)}")
 
     def character(self, label: str) -> str:
-        """Return what pressing the key writes: its label, a blank for ``"space"``, `BACKSPACE` for ``"delete"``."""
+        """Return what pressing the key writes: its label, a blank for ``"space"``, `BACKSPACE` for ``"delete"``.
+
+        Nothing for ``"help"`` and for ``"word1"`` to ``"word9"``.
+        """
         label = self.key(label).label
+        if label in _SILENT:
+            return ""
         return _CHARACTERS.get(label, label)
 
     def spell(self, text: str) -> tuple[str, ...]:
@@ -134,7 +156,7 @@ class Layout:
         ValueError
             If the text holds characters that no key writes; all of them are named.
         """
-        by_character = {self.character(label): label for label in self.labels if label != DELETE}
+        by_character = {self.character(label): label for label in self.labels if label not in (DELETE, *_SILENT)}
         longest = max((len(character) for character in by_character), default=1)
         labels: list[str] = []
         missing: list[str] = []
@@ -227,6 +249,13 @@ def _layout(data: Mapping[str, Any], file: str) -> Layout:
         if not isinstance(value, str) or (needed and not value):
             problems.append(f"{name}: got {value!r}, expected a {'non-empty ' if needed else ''}text")
     rows = data.get("keys")
+    if "grid" in data or "flicker" in data:
+        if rows is not None:
+            problems.append("keys: a layout has either keys, or grid and flicker")
+        before = len(problems)
+        rows = keys_of_grid(data.get("grid"), data.get("flicker"), problems)
+        if len(problems) > before:
+            raise ConfigError([f"{file}: {problem}" for problem in problems])
     keys: list[tuple[int, Key]] = []
     if not isinstance(rows, list) or not rows:
         problems.append(f"keys: got {rows!r}, expected a list of at least one key")

@@ -79,7 +79,7 @@ def test_the_benchmark_layout_writes_letters_digits_and_four_more():
 def test_every_layout_that_comes_with_volo_loads_and_can_take_back(name):
     layout = load_layout(name)
     assert layout.name == name
-    assert "delete" in layout
+    assert "delete" in layout or name == "four_way"  # which steers and writes nothing
     assert max(layout.frequencies_hz) <= 30.0  # shown by any screen at 60 Hz
 
 

@@ -16,7 +16,6 @@ from __future__ import annotations
 
 import math
 import tomllib
-from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
@@ -26,7 +25,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from volo_acquisition.errors import ConfigError, FileError, Reason
-from volo_paradigms.layout import Rectangle
+from volo_paradigms.safety.exposure import Viewing
 
 __all__ = ["DisplayProfile", "load_display"]
 
@@ -71,28 +70,10 @@ class DisplayProfile:
     luminance_cd_m2: float | None = None
     gamma: tuple[float, ...] = ()
 
-    def degrees(self, share_of_width: float) -> float:
-        """Return the visual angle of a part of the width in the middle of the display."""
-        half_mm = 0.5 * share_of_width * self.width_mm
-        return math.degrees(2.0 * math.atan2(half_mm, self.distance_mm))
-
-    def steradians(self, places: Sequence[Rectangle]) -> float:
-        """Return the solid angle of places on the display, which must not overlap.
-
-        The closed form for a rectangle seen from a point off its axis: Khadjavi 1968, J. Opt. Soc. Am. 58(10):1417,
-        DOI 10.1364/JOSA.58.001417.
-        """
-        return sum(self._solid_angle(place) for place in places)
-
-    def _solid_angle(self, r: Rectangle) -> float:
-        d = self.distance_mm
-        x = [(edge - 0.5) * self.width_mm for edge in (r.x, r.x + r.width)]
-        y = [(edge - 0.5) * self.height_mm for edge in (r.y, r.y + r.height)]
-
-        def corner(a: float, b: float) -> float:
-            return math.atan(a * b / (d * math.sqrt(a * a + b * b + d * d)))
-
-        return corner(x[1], y[1]) - corner(x[0], y[1]) - corner(x[1], y[0]) + corner(x[0], y[0])
+    @property
+    def viewing(self) -> Viewing:
+        """How it is seen."""
+        return Viewing(self.width_mm, self.height_mm, self.distance_mm, is_assumed=False)
 
     def drive_table(self, n: int = 1024) -> NDArray[np.float64] | None:
         """Return the drive level for n luminances from 0 to 1; None without a gamma table."""
