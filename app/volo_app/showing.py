@@ -6,7 +6,7 @@ drawing, Qt.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Protocol, runtime_checkable
 
 import numpy as np
@@ -120,7 +120,8 @@ class Showing:
             If the screen is gone, or a scene has been due for too long.
         """
         if self._live is None:
-            return []
+            due: Callable[[float], list[Marker]] | None = getattr(self._screen, "due", None)
+            return [] if due is None else due(now)
         markers = self._live.poll()
         if self._awaited is not None:
             scene, since = self._awaited

@@ -7,8 +7,8 @@ import random
 from dataclasses import dataclass
 
 from volo_decoders.types import Decision
+from volo_paradigms.keys_shown import KeyTrials
 from volo_paradigms.layout import load_layout
-from volo_paradigms.trials import FlickerTrials
 from volo_paradigms.types import Step
 
 __all__ = ["CalibrationSettings", "SsvepCalibration"]
@@ -58,7 +58,7 @@ class CalibrationSettings:
             raise ValueError("; ".join(problems))
 
 
-class SsvepCalibration(FlickerTrials):
+class SsvepCalibration(KeyTrials):
     """Collect labelled trials: a pure trial machine, see `volo_paradigms.types.Paradigm`.
 
     A trial given up by a pause is cued again under a new number.
@@ -78,7 +78,8 @@ class SsvepCalibration(FlickerTrials):
 
     def __init__(self, settings: CalibrationSettings | None = None) -> None:
         self.settings = settings or CalibrationSettings()
-        super().__init__(load_layout(self.settings.layout), self.settings.cue_s, self.settings.flicker_s)
+        s = self.settings
+        super().__init__(load_layout(s.layout), s.layout, s.cue_s, s.flicker_s)
         self._order = _block_order(self.layout.labels, self.settings.n_blocks, self.settings.seed)
         self._n_complete = 0
 

@@ -87,6 +87,8 @@ class _Driver:
     def deliver(self, now: float) -> None:
         """Tell the paradigm and the participant which scenes are on the screen by now."""
         while self._coming and self._coming[0].time <= now:
+            for flash in self._screen.due(math.nextafter(self._coming[0].time, -math.inf)):
+                self._note(flash)
             marker = self._coming.pop(0)
             self._note(marker)
             if marker.label == ONSET:
@@ -94,6 +96,9 @@ class _Driver:
             elif marker.label == OFFSET:
                 self._open = None
             self.take(self._paradigm.shown(marker), now)
+        if math.isfinite(now):
+            for flash in self._screen.due(now):
+                self._note(flash)
 
     def take(self, steps: Sequence[Step], now: float) -> None:
         """Do what the paradigm asks for."""

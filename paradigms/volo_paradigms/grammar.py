@@ -14,6 +14,7 @@ __all__ = [
     "BREAK_END",
     "BREAK_SHOWN",
     "BREAK_START",
+    "CUE",
     "CUE_OFF",
     "DECISION",
     "DECODER_FAILED",
@@ -43,6 +44,8 @@ RUN_START, RUN_STOP = "run/start", "run/stop"
 TRIAL_START = "trial/start"
 #: First frame of the flicker, and the first frame without it.
 ONSET, OFFSET = "stimulus/onset", "stimulus/offset"
+#: What is to be prepared, before the onset says when.
+CUE = "stimulus/cue"
 #: In imagery, whose onset is the cue: first frame without the cue, while imagery goes on.
 CUE_OFF = "stimulus/cue-off"
 #: How the trial was decided; the key is None for abstaining.
@@ -76,6 +79,7 @@ PAYLOADS: Mapping[str, Mapping[str, tuple[type, ...]]] = {
     TRIAL_START: {"trial": (int,), "cue": (str, NoneType), "text": (str,)},
     ONSET: {"trial": (int,), "target": (str, NoneType)},
     OFFSET: {"trial": (int,)},
+    CUE: {"trial": (int,)},
     CUE_OFF: {"trial": (int,)},
     DECISION: {"trial": (int,), "key": (str, NoneType), "confidence": (float,), "text": (str,)},
     ATTEND: {"trial": (int,), "key": (str, NoneType), "frequency_hz": (float,), "phase_rad": (float,)},

@@ -4,8 +4,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable
+from functools import lru_cache
 
 from volo_acquisition.types import Marker
+from volo_paradigms.grammar import FLASH
+from volo_paradigms.layout import Layout, load_layout
+from volo_paradigms.modulation import Flashes
 from volo_paradigms.types import Scene
 
 __all__ = ["VirtualScreen"]
@@ -46,6 +50,7 @@ class VirtualScreen:
         self.n_late = 0
         self._missed = frozenset(missed)
         self._last_frame = -1
+        self._flashes: list[Marker] = []
 
     def frame_time(self, frame: int) -> float:
         """Return the session time of the swap of frame number `frame`."""
@@ -70,7 +75,36 @@ class VirtualScreen:
             frame += 1
         self.n_late += frame > wanted
         self._last_frame = frame
-        return Marker(self.frame_time(frame) + self.latency_s, scene.label, scene.payload, "screen")
+        shown = Marker(self.frame_time(frame) + self.latency_s, scene.label, scene.payload, "screen")
+        self._flashes = [flash for flash in self._flashes if flash.time < shown.time]
+        self._flashes += self._flashes_of(scene, frame)
+        return shown
+
+    def due(self, now: float) -> list[Marker]:
+        """Return the flashes of scenes with flashing keys that have come on by `now`, each once."""
+        due = [flash for flash in self._flashes if flash.time <= now]
+        self._flashes = self._flashes[len(due) :]
+        return due
+
+    def _flashes_of(self, scene: Scene, first: int) -> list[Marker]:
+        """Return a marker for each flash of a scene that comes on with frame `first`, at the first frame not missed."""
+        flashes = None if scene.show is None else scene.show.modulation
+        layout = self._layout(scene.show.layout) if scene.show is not None and isinstance(flashes, Flashes) else None
+        if not isinstance(flashes, Flashes) or layout is None:
+            return []
+        markers = []
+        for number, group in enumerate(flashes.groups):
+            frame = first + flashes.frame_of(number, self.refresh_hz)
+            while frame in self._missed:
+                frame += 1
+            payload = {"trial": scene.trial, "flash": number, "keys": [layout.labels[key] for key in group]}
+            markers.append(Marker(self.frame_time(frame) + self.latency_s, FLASH, payload, "screen"))
+        return markers
+
+    @staticmethod
+    @lru_cache(maxsize=4)
+    def _layout(name: str) -> Layout:
+        return load_layout(name)
 
     def _first_frame(self, time_s: float) -> int:
         """Return the first frame at or after `time_s`, exact in spite of rounding."""

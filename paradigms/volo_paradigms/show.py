@@ -81,6 +81,9 @@ class Show:
         Other words for some keys, by their labels, e.g. predicted words.
     boxes, texts, images : tuple
         What else is seen, in this order.
+    sound : str
+        What is heard from the first frame on: a file, ``"chime"``, or ``"silence"`` to end a sound; empty changes
+        nothing.
     """
 
     layout: str = ""
@@ -92,6 +95,7 @@ class Show:
     boxes: tuple[Box, ...] = ()
     texts: tuple[Text, ...] = ()
     images: tuple[Image, ...] = ()
+    sound: str = ""
 
 
 #: Which way the arrow of an imagery class points; other classes are shown as words.

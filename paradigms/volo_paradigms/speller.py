@@ -7,10 +7,10 @@ from dataclasses import dataclass
 
 from volo_acquisition.types import Marker
 from volo_decoders.types import Decision
-from volo_paradigms.grammar import DECISION
-from volo_paradigms.layout import BACKSPACE, load_layout
+from volo_paradigms.grammar import DECISION, HELP
+from volo_paradigms.keys_shown import KeyTrials
+from volo_paradigms.layout import BACKSPACE, HELP_KEY, load_layout
 from volo_paradigms.text import TextBuffer
-from volo_paradigms.trials import FlickerTrials
 from volo_paradigms.types import Command, Step
 
 __all__ = ["SpellerSettings", "SsvepSpeller"]
@@ -70,7 +70,7 @@ class SpellerSettings:
             raise ValueError("; ".join(problems))
 
 
-class SsvepSpeller(FlickerTrials):
+class SsvepSpeller(KeyTrials):
     """Write with the eyes: a pure trial machine, see `volo_paradigms.types.Paradigm`.
 
     Parameters
@@ -90,7 +90,8 @@ class SsvepSpeller(FlickerTrials):
 
     def __init__(self, settings: SpellerSettings | None = None) -> None:
         self.settings = settings or SpellerSettings()
-        super().__init__(load_layout(self.settings.layout), self.settings.gaze_shift_s, self.settings.max_trial_s)
+        s = self.settings
+        super().__init__(load_layout(s.layout), s.layout, s.gaze_shift_s, s.max_trial_s)
         stop_text = self.settings.stop_text
         self._stop_text = None if stop_text is None else self.layout.written(stop_text)
         self._buffer = TextBuffer()
@@ -139,13 +140,22 @@ class SsvepSpeller(FlickerTrials):
         commands: list[Step] = []
         if key is not None:
             self._n_selections += 1
-            character = self.layout.character(key)
-            self._buffer = self._buffer.delete() if character == BACKSPACE else self._buffer.type(character)
-            commands.append(Command(self._now, self._n_commands, self.settings.command_valid_s, "text", character))
-            self._n_commands += 1
+            commands += self._press(key)
         payload = {"trial": self._trial, "key": key, "confidence": float(confidence), "text": self.text}
         scene = self._close("feedback" if self.settings.feedback_s > 0.0 else "rest")
         return [scene, Marker(self._now, DECISION, payload), *commands]
+
+    def _press(self, key: str) -> list[Step]:
+        """Return what pressing a key sends, having written it."""
+        if key == HELP_KEY:
+            return [Marker(self._now, HELP), self._command("help", "call")]
+        character = self.layout.character(key)
+        self._buffer = self._buffer.delete() if character == BACKSPACE else self._buffer.type(character)
+        return [self._command("text", character)]
+
+    def _command(self, target: str, value: str) -> Command:
+        self._n_commands += 1
+        return Command(self._now, self._n_commands - 1, self.settings.command_valid_s, target, value)
 
     def _timed_out(self) -> list[Step]:
         return self._end(None, 0.0)

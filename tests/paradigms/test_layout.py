@@ -118,7 +118,7 @@ def test_a_file_is_read_by_its_path(tmp_path):
 
 
 def test_an_absent_layout_is_told_with_the_known_ones(tmp_path):
-    with pytest.raises(FileError, match="known are: benchmark40, four") as caught:
+    with pytest.raises(FileError, match="known are: alphabetical, benchmark40, digits, four, ") as caught:
         load_layout("forty")
     assert caught.value.reason is Reason.NOT_FOUND
     with pytest.raises(FileError, match="is not there"):

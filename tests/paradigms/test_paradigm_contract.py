@@ -21,11 +21,27 @@ from volo_paradigms.types import Command, Scene
 CASES = {
     "ssvep_speller": {"layout": "four", "n_selections": 3, "max_selections": 5, "max_trial_s": 2.5, "feedback_s": 0.1},
     "ssvep_calibration": {"layout": "four", "n_blocks": 1, "flicker_s": 1.0},
+    "cvep_speller": {"layout": "four", "n_selections": 3, "max_selections": 5, "max_trial_s": 2.5},
+    "cvep_calibration": {"layout": "four", "n_blocks": 1, "code": "gold"},
+    "p300_speller": {"layout": "four", "n_selections": 2, "max_selections": 3, "n_repetitions": 2},
+    "p300_calibration": {"layout": "four", "n_repetitions": 2, "grouping": "random", "cue_s": 0.5},
+    "four_way": {"n_selections": 3, "max_selections": 5, "max_trial_s": 2.5},
+    "speech_cue": {"words": ("yes", "no"), "n_per_word": 1, "modes": ("overt", "imagined"), "speak_s": 0.7},
+    "talkers": {"n_trials": 2, "listen_s": 2.0, "cue_s": 0.3},
+    "resting": {"n_repetitions": 1, "record_s": 2.0, "instruction_s": 0.5, "rest_s": 0.1},
+    "free_recording": {"duration_s": 3.0},
     "imagery_cue": {"classes": ("left", "right", "feet"), "n_per_class": 1, "fixation_s": 0.5, "imagery_s": 2.0},
     "imagery_cursor": {"n_trials": 5, "gain": 2.0, "dwell_s": 0.3, "fixation_s": 0.3, "imagery_s": 2.0},
 }
 #: What can be decided, for paradigms that have no layout to take it from.
-LABELS = {"imagery_cue": ("left", "right", "feet"), "imagery_cursor": ("left", "right")}
+LABELS = {
+    "imagery_cue": ("left", "right", "feet"),
+    "imagery_cursor": ("left", "right"),
+    "speech_cue": ("yes", "no"),
+    "talkers": ("left", "right"),
+    "resting": ("open", "closed"),
+    "free_recording": ("anything",),
+}
 
 
 def test_every_registered_paradigm_is_tested():

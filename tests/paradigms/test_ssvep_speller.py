@@ -39,16 +39,18 @@ def to_flicker(paradigm, start=0.0):
 def test_a_trial_is_gaze_then_flicker_then_rest_each_after_its_time_on_the_screen():
     paradigm = speller()
     (gaze,) = paradigm.advance(10.0)
-    assert gaze == Scene("gaze", 0, 10.0, "trial/start", {"trial": 0, "cue": None, "text": ""})
+    assert gaze == Scene("gaze", 0, 10.0, "trial/start", {"trial": 0, "cue": None, "text": ""}, gaze.show)
+    assert gaze.show.modulation is None
     assert paradigm.advance(11.0) == []  # not on the screen yet: the eyes have not begun to move
     show(paradigm, gaze, 11.2)
     assert paradigm.advance(11.69) == []
     (flicker,) = paradigm.advance(11.71)
-    assert flicker == Scene("flicker", 0, 11.71, "stimulus/onset", {"trial": 0, "target": None})
+    assert flicker == Scene("flicker", 0, 11.71, "stimulus/onset", {"trial": 0, "target": None}, flicker.show)
+    assert flicker.show.modulation.frequencies_hz == paradigm.layout.frequencies_hz
     show(paradigm, flicker, 11.72)
     steps = paradigm.decide(decision("B", 0, time=12.8))
     assert steps == [
-        Scene("rest", 0, 12.8, "stimulus/offset", {"trial": 0}),
+        Scene("rest", 0, 12.8, "stimulus/offset", {"trial": 0}, gaze.show),
         Marker(12.8, "trial/decision", {"trial": 0, "key": "B", "confidence": 0.9, "text": "B"}),
         Command(12.8, 0, 1.0, "text", "B"),
     ]

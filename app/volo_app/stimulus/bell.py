@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import sys
+import wave
 from contextlib import suppress
 
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["Bell", "chime"]
+__all__ = ["Bell", "chime", "read_wav"]
 
 _RATE_HZ = 44_100
 
@@ -19,6 +20,26 @@ def chime(rate_hz: int = _RATE_HZ) -> NDArray[np.float32]:
     edge = np.minimum(1.0, np.minimum(t, t[::-1]) / 0.01)
     notes = [0.5 * edge * np.sin(2.0 * np.pi * f * t) for f in (880.0, 660.0)]
     return np.tile(np.concatenate(notes), 3).astype(np.float32)
+
+
+def read_wav(path: str) -> tuple[NDArray[np.float32], int]:
+    """Return the samples of a WAV file of 16 bit, shape (n_samples, n_channels), -1 to 1, and their rate.
+
+    Raises
+    ------
+    ValueError
+        If it is no such file.
+    OSError
+        If it cannot be read.
+    """
+    try:
+        with wave.open(path, "rb") as file:
+            if file.getsampwidth() != 2:
+                raise ValueError(f"{path}: {8 * file.getsampwidth()} bit, expected 16")
+            samples = np.frombuffer(file.readframes(file.getnframes()), "<i2").reshape(-1, file.getnchannels())
+            return (samples / np.float32(32768.0)).astype(np.float32), file.getframerate()
+    except wave.Error as error:
+        raise ValueError(f"{path}: no WAV file: {error}") from error
 
 
 class Bell:
@@ -42,6 +63,25 @@ class Bell:
         self.by = "sound card" if self._by_sound_card() else "system bell"
         if self.by == "system bell":
             self._by_system()
+
+    def play(self, sound: str) -> bool:
+        """Begin a sound: ``"chime"``, a WAV file, or ``"silence"`` to end one; return whether a sound card plays it."""
+        if sound == "chime":
+            self.ring()
+            return self.by == "sound card"
+        try:
+            import sounddevice
+        except (ImportError, OSError):
+            return False
+        try:
+            if sound == "silence":
+                sounddevice.stop()
+            else:
+                samples, rate_hz = read_wav(sound)
+                sounddevice.play(samples, rate_hz)
+        except (sounddevice.PortAudioError, OSError, ValueError, EOFError):
+            return False
+        return True
 
     def _by_sound_card(self) -> bool:
         try:

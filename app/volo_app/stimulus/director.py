@@ -139,6 +139,7 @@ class Director:
             show.texts,
             show.images,
             ramp_frames,
+            show.sound,
             self._flashes(show, layout),
         )
 

@@ -50,6 +50,8 @@ class Picture:
         What else is seen.
     ramp_frames : int
         Over so many frames the contrast of the keys rises from nothing.
+    sound : str
+        What begins with the first frame.
     flashes : tuple of (int, tuple of str)
         In which frame a flash begins, and the labels of the keys it lights; to be told with the swap.
     """
@@ -64,6 +66,7 @@ class Picture:
     texts: tuple[Text, ...] = ()
     images: tuple[Image, ...] = ()
     ramp_frames: int = 0
+    sound: str = ""
     flashes: tuple[tuple[int, tuple[str, ...]], ...] = field(default=())
 
     def levels(self, frame: int, out: NDArray[np.float64]) -> NDArray[np.float64]:

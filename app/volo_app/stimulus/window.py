@@ -92,6 +92,7 @@ class StimulusWindow(QOpenGLWindow):
         self._coming: deque[Picture] = deque()
         self._number = 0
         self._n_flashed = 0
+        self._sound = ""
         self._answers: list[Marker] = []
         self._is_blanked = self._is_paused = False
         self._next = QTimer(self)
@@ -142,6 +143,7 @@ class StimulusWindow(QOpenGLWindow):
         self._n_flashed = 0
         if scene is not None:
             self._answers.append(Marker(0.0, scene.label, scene.payload, "screen"))
+        self._sound = self._on.sound
 
     # Between frames.
 
@@ -162,6 +164,9 @@ class StimulusWindow(QOpenGLWindow):
                 self._go_grey("the display's refresh rate changed")
         timed.log.add(self._number, now, presented)
         self._tell_flashes(self._number - self._on_since)
+        if self._sound:
+            self._bell.play(self._sound)
+            self._sound = ""
         if self._answers or now - timed.reported_s >= REPORT_S:
             self._report(now)
         self._look_around()
@@ -256,6 +261,8 @@ class StimulusWindow(QOpenGLWindow):
                 self._line_up(timed.director.scene(message))
                 if message.kind != "flicker":
                     gc.collect()
+            case Marker(label=label) if label == HELP:
+                self._bell.ring()
             case Marker() if not self._is_blanked:
                 picture = timed.director.note(message)
                 if picture is not None:
