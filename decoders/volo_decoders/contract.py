@@ -138,6 +138,13 @@ def _declares_what_it_needs(make: Factory, trials: Trials) -> None:
     for name, kind in (("needs_calibration", bool), ("phase_locked", bool), ("least_valid_fraction", float)):
         value = getattr(type(decoder), name, None)
         _require(isinstance(value, kind), f"class attribute {name}: got {value!r}, expected a {kind.__name__}")
+    latency_s, least = getattr(decoder, "latency_s", 0.0), getattr(decoder, "calibration_trials", 0)
+    _require(isinstance(latency_s, float) and latency_s >= 0.0, f"latency_s: got {latency_s!r}, expected seconds")
+    _require(type(least) is int and least >= 0, f"calibration_trials: got {least!r}, expected a number of windows")
+    if least > 1:
+        few = np.concatenate([np.flatnonzero(trials.y == name)[: least - 1] for name in trials.classes])
+        with _must_refuse(f"{least - 1} windows of each class, where {least} are declared to be needed"):
+            make(trials).fit(trials.X[few], trials.y[few])
     _require(0.0 <= decoder.least_valid_fraction <= 1.0, "least_valid_fraction must be between 0 and 1")
     if not decoder.needs_calibration:
         decoder.fit(None, None)

@@ -11,13 +11,17 @@ from numpy.typing import ArrayLike, NDArray
 from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.exceptions import NotFittedError
 
-__all__ = ["ScoredClassifier", "checked_labels", "checked_windows", "taken"]
+__all__ = ["ScoredClassifier", "calibration_windows", "checked_labels", "checked_windows", "taken"]
 
 
 class ScoredClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
     """A classifier that scores one window at a time, so that a batch gives the same bits as its windows one by one."""
 
     classes_: NDArray[np.str_]
+    #: Signal it needs from after the end of a window, seconds: none of ours looks ahead.
+    latency_s: float = 0.0
+    #: Least number of labelled windows of each class that `fit` takes.
+    calibration_trials: int = 0
 
     def decision_function(self, X: NDArray[np.floating[Any]]) -> NDArray[np.float64]:
         """Return scores of windows.
@@ -76,6 +80,34 @@ def checked_windows(values: Any) -> NDArray[np.floating[Any]]:
         bad = int((~finite).any(axis=(1, 2)).sum())
         raise ValueError(f"X: got NaN or infinity in {bad} of {len(X)} windows, all values must be finite")
     return X
+
+
+def calibration_windows(
+    values: Any, y: ArrayLike | None, n_bands: int, who: str
+) -> tuple[NDArray[np.floating[Any]], NDArray[Any], NDArray[Any], NDArray[np.intp]]:
+    """Return calibration windows, their labels, the classes (sorted), and how many windows each has.
+
+    Raises
+    ------
+    ValueError
+        If there are none, they do not fit `n_bands`, or a class has a single window; `who` is named in the message.
+    """
+    if n_bands < 1:
+        raise ValueError(f"n_bands: got {n_bands}, it must be at least 1")
+    if values is None:
+        raise ValueError(f"X: got None, {who} needs calibration windows")
+    X = checked_windows(values)
+    labels = checked_labels(y, len(X))
+    if X.shape[1] % n_bands or not X.shape[1]:
+        raise ValueError(f"X: got {X.shape[1]} channels, expected a multiple of n_bands = {n_bands}")
+    if X.shape[2] < 2:
+        raise ValueError(f"X: got windows of {X.shape[2]} samples, at least 2 are needed")
+    classes, counts = np.unique(labels, return_counts=True)
+    if not len(classes):
+        raise ValueError("X: got no windows, each class needs at least two")
+    if counts.min() < 2:
+        raise ValueError(f"y: got one window of class {classes[counts.argmin()]}, each class needs at least two")
+    return X, labels, classes, counts
 
 
 def checked_labels(y: ArrayLike | None, n_trials: int) -> NDArray[Any]:

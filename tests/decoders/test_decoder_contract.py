@@ -15,14 +15,38 @@ from volo_decoders.contract import CHECKS, ContractError, Trials, check_decoder,
 from volo_decoders.imagery.band_power import BandPowerLda
 from volo_decoders.imagery.csp import CspLda
 from volo_decoders.imagery.trials import make_imagery_trials
+from volo_decoders.ssvep.cca import CCA
+from volo_decoders.ssvep.extended_cca import ExtendedCCA
 from volo_decoders.ssvep.fbcca import FBCCA
+from volo_decoders.ssvep.ms_cca import MsCCA
+from volo_decoders.ssvep.tdca import TDCA
+from volo_decoders.ssvep.transfer_cca import TransferCCA
 from volo_decoders.ssvep.trca import ETRCA
+from volo_decoders.ssvep.trca_variants import TRCA, TRCAR, MsETRCA
+
+
+
+def _targets(t: Trials) -> dict[str, Any]:
+    """What decoders with references need to know."""
+    return {"frequencies_hz": list(t.frequencies_hz), "class_names": list(t.classes), "n_bands": t.n_bands}
+
+
+#: Each class's phase in `make_trials`.
+_PHASES = [c * np.pi / 2 for c in range(4)]
 
 FACTORIES: dict[str, Callable[[Trials], Any]] = {
     "fbcca": lambda t: FBCCA(
         list(t.frequencies_hz), list(t.classes), rate_hz=t.rate_hz, n_harmonics=2, n_bands=t.n_bands
     ),
+    "cca": lambda t: CCA(list(t.frequencies_hz), list(t.classes), rate_hz=t.rate_hz, n_harmonics=2),
+    "transfer_cca": lambda t: TransferCCA(**_targets(t), rate_hz=t.rate_hz, harmonics=[1, 2]),
+    "ecca": lambda t: ExtendedCCA(**_targets(t), rate_hz=t.rate_hz, n_harmonics=2),
+    "ms_cca": lambda t: MsCCA(**_targets(t), rate_hz=t.rate_hz, n_harmonics=2, n_neighbours=3, phases_rad=_PHASES),
+    "trca": lambda t: TRCA(n_bands=t.n_bands),
     "etrca": lambda t: ETRCA(n_bands=t.n_bands),
+    "trca_r": lambda t: TRCAR(**_targets(t), rate_hz=t.rate_hz, n_harmonics=2),
+    "ms_etrca": lambda t: MsETRCA(**_targets(t)),
+    "tdca": lambda t: TDCA(**_targets(t), rate_hz=t.rate_hz, n_harmonics=2, n_delays=3, n_components=4),
     "csp_lda": lambda t: CspLda(2),
     "band_power_lda": lambda t: BandPowerLda(
         [f"{c}:{band}" for c in ("C1", "C3", "Cz", "C4") for band in ("8-12", "18-26")],
@@ -32,7 +56,11 @@ FACTORIES: dict[str, Callable[[Trials], Any]] = {
 }
 VARIANTS: dict[str, Callable[[Trials], Any]] = {
     "fbcca-unsquared": lambda t: FACTORIES["fbcca"](t).set_params(squared=False),
-    "trca": lambda t: ETRCA(t.n_bands, ensemble=False),
+    "transfer_cca-two": lambda t: FACTORIES["transfer_cca"](t).set_params(n_correlations=2, late_part=0.0),
+    "ms_cca-average": lambda t: FACTORIES["ms_cca"](t).set_params(score="average", phases_rad=None),
+    "ecca-four": lambda t: FACTORIES["ecca"](t).set_params(n_correlations=4),
+    "trca_r-single": lambda t: FACTORIES["trca_r"](t).set_params(ensemble=False),
+    "tdca-extra": lambda t: FACTORIES["tdca"](t).set_params(padding="extra"),
     "etrca-squared": lambda t: ETRCA(t.n_bands, score="squared"),
     "etrca-signed-squared": lambda t: ETRCA(t.n_bands, score="signed_squared"),
     "etrca-meegkit": lambda t: ETRCA(t.n_bands, compat="meegkit"),
@@ -42,7 +70,10 @@ VARIANTS: dict[str, Callable[[Trials], Any]] = {
     "csp_lda-all-filters": lambda t: CspLda(99),
 }
 #: Decoders whose scores do not depend on the scale of each single channel.
-CHANNEL_SCALE_FREE = ("fbcca", "fbcca-unsquared", "trca", "etrca", "etrca-squared", "band_power_lda")
+CHANNEL_SCALE_FREE = (
+    *("cca", "fbcca", "fbcca-unsquared", "transfer_cca", "ecca", "ms_cca", "trca", "etrca", "etrca-squared"),
+    *("trca_r", "ms_etrca", "tdca", "band_power_lda"),
+)
 EVERY = {**FACTORIES, **VARIANTS}
 #: meegkit's lengths and signs of filters hang on what the eigenvalue routine meets first; band powers name channels.
 ORDER_FREE = sorted(set(EVERY) - {"etrca-meegkit", "band_power_lda"})
@@ -50,6 +81,8 @@ ORDER_FREE = sorted(set(EVERY) - {"etrca-meegkit", "band_power_lda"})
 
 def trials_for(name: str) -> Trials:
     """Trials whose classes the decoder can tell apart: frequencies, or where power is missing."""
+    if name == "cca":  # knows no sub-bands
+        return make_trials(n_bands=1)
     return make_imagery_trials() if name.startswith(("csp_lda", "band_power_lda")) else make_trials()
 
 

@@ -11,6 +11,7 @@ from numpy.typing import ArrayLike, NDArray
 from volo_decoders.scored import ScoredClassifier, checked_labels, checked_windows, taken
 from volo_decoders.ssvep.filterbank import band_weights
 from volo_decoders.ssvep.references import ReferenceBases, centred, orthonormal_basis, sine_cosine
+from volo_decoders.ssvep.targets import target_names
 
 __all__ = ["FBCCA"]
 
@@ -124,17 +125,9 @@ class FBCCA(ScoredClassifier):
         return self
 
     def _named_classes(self) -> NDArray[np.str_]:
-        frequencies = [float(f) for f in self.frequencies_hz]
-        if not frequencies:
-            raise ValueError("frequencies_hz: got none, at least one is needed")
-        names = [f"{f:g}" for f in frequencies] if self.class_names is None else [str(n) for n in self.class_names]
-        if len(names) != len(frequencies):
-            raise ValueError(f"class_names: got {len(names)}, expected one for each of {len(frequencies)} frequencies")
-        if len(set(names)) != len(names):
-            raise ValueError(f"class_names: got {names}, each must be there once")
         if self.n_bands < 1:
             raise ValueError(f"n_bands: got {self.n_bands}, it must be at least 1")
-        return np.array(names, dtype=np.str_)
+        return target_names(self.frequencies_hz, self.class_names)
 
     def _prepare(self, classes: NDArray[np.str_]) -> None:
         self._weights = band_weights(self.n_bands, self.weight_a, self.weight_b)

@@ -6,7 +6,7 @@ import numpy as np
 import scipy.linalg
 from numpy.typing import NDArray
 
-__all__ = ["filters_as_meegkit", "task_related_filters"]
+__all__ = ["discriminant_filters", "filters_as_meegkit", "task_related_filters"]
 
 _EPS = float(np.finfo(np.float64).eps)
 
@@ -26,18 +26,13 @@ def task_related_filters(S: NDArray[np.float64], Q: NDArray[np.float64]) -> NDAr
     filters : ndarray, shape (..., n_channels)
         The component that is largest in size is positive; zero where `Q` is zero.
     """
-    power = np.einsum("...ii->...i", Q)
-    scale = 1.0 / np.sqrt(np.where(power > 0.0, power, 1.0))
-    both = scale[..., :, None] * scale[..., None, :]
-    values, vectors = np.linalg.eigh(Q * both)
-    kept = values > _EPS * Q.shape[-1] * values[..., -1:]
-    whitening = vectors * np.where(kept, 1.0 / np.sqrt(np.where(kept, values, 1.0)), 0.0)[..., None, :]
+    whitening = _whitening(Q)
     # S + 2 Q has the eigenvectors of S, and eigenvalues above 0: directions left out (0) can never win.
+    whitened = whitening.swapaxes(-1, -2) @ S @ whitening
     n_channels = Q.shape[-1]
-    whitened = whitening.swapaxes(-1, -2) @ (S * both) @ whitening
-    whitened[..., range(n_channels), range(n_channels)] += 2.0 * kept
+    whitened[..., range(n_channels), range(n_channels)] += 2.0 * whitening.any(axis=-2)
     _, components = np.linalg.eigh((whitened + whitened.swapaxes(-1, -2)) / 2.0)
-    filters: NDArray[np.float64] = scale * (whitening @ components[..., -1:])[..., 0]
+    filters: NDArray[np.float64] = (whitening @ components[..., -1:])[..., 0]
     largest = np.take_along_axis(filters, np.abs(filters).argmax(axis=-1)[..., None], axis=-1)
     return np.where(largest < 0.0, -filters, filters)
 
@@ -60,3 +55,70 @@ def filters_as_meegkit(S: NDArray[np.float64], Q: NDArray[np.float64]) -> NDArra
             raise ValueError("X: got linearly dependent channels, compat='meegkit' needs independent ones")
         filters[at] = solved[1][:, np.argmax(solved[0])].real
     return filters
+
+
+def discriminant_filters(
+    between: NDArray[np.float64], within: NDArray[np.float64], n_components: int
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Return the filters that maximise ``w^T between w / w^T within w``, and their patterns.
+
+    Parameters
+    ----------
+    between, within : ndarray, shape (n_rows, n_rows)
+        Symmetric scatter matrices; directions without scatter within classes are left out.
+    n_components : int
+        How many; no more are returned than there are rows.
+
+    Returns
+    -------
+    filters : ndarray, shape (n_rows, n_components)
+        Best first, with ``w^T within w = 1``; the component that is largest in size is positive.
+    patterns : ndarray, shape (n_rows, n_components)
+        ``within w``: how each component shows in the rows (Haufe et al. 2014, NeuroImage 87:96, DOI
+        10.1016/j.neuroimage.2013.10.067; the components are uncorrelated within classes and have variance 1).
+    """
+    whitening = _whitening(within)
+    whitening = whitening[:, whitening.any(axis=0)]
+    _, components = np.linalg.eigh(whitening.T @ between @ whitening)
+    filters = whitening @ components[:, ::-1][:, :n_components]
+    if not filters.shape[1]:
+        return np.zeros((len(within), 1)), np.zeros((len(within), 1))
+    largest = np.take_along_axis(filters, np.abs(filters).argmax(axis=0)[None], axis=0)
+    filters = np.ascontiguousarray(np.where(largest < 0.0, -filters, filters))
+    return filters, np.ascontiguousarray(within @ filters)
+
+
+def canonical_filters(
+    inner: NDArray[np.float64], cross: NDArray[np.float64], outer: NDArray[np.float64]
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Return the first pair of canonical filters from scatter matrices; they may be broadcast against each other.
+
+    Parameters
+    ----------
+    inner : ndarray, shape (..., n_rows, n_rows)
+        ``x x^T``.
+    cross : ndarray, shape (..., n_rows, n_columns)
+        ``x y^T``.
+    outer : ndarray, shape (..., n_columns, n_columns)
+        ``y y^T``.
+
+    Returns
+    -------
+    u : ndarray, shape (..., n_rows)
+    v : ndarray, shape (..., n_columns)
+        ``u^T x`` and ``v^T y`` correlate as strongly as any; zero where there is no signal.
+    """
+    left, right = _whitening(inner), _whitening(outer)
+    u, _, v = np.linalg.svd(left.swapaxes(-1, -2) @ cross @ right, full_matrices=False)
+    return (left @ u[..., :1])[..., 0], (right @ v.swapaxes(-1, -2)[..., :1])[..., 0]
+
+
+def _whitening(scatter: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return W with ``W^T scatter W`` the identity on the directions that vary, and zero columns for the others."""
+    power = np.einsum("...ii->...i", scatter)
+    scale = 1.0 / np.sqrt(np.where(power > 0.0, power, 1.0))
+    values, vectors = np.linalg.eigh(scatter * (scale[..., :, None] * scale[..., None, :]))
+    kept = values > _EPS * scatter.shape[-1] * values[..., -1:]
+    shrunk = vectors * np.where(kept, 1.0 / np.sqrt(np.where(kept, values, 1.0)), 0.0)[..., None, :]
+    whitening: NDArray[np.float64] = scale[..., :, None] * shrunk
+    return whitening

@@ -8,7 +8,7 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from volo_decoders.scored import ScoredClassifier, checked_labels, checked_windows, taken
+from volo_decoders.scored import ScoredClassifier, calibration_windows, taken
 from volo_decoders.ssvep.filterbank import band_weights
 from volo_decoders.ssvep.references import centred
 from volo_decoders.ssvep.spatial import filters_as_meegkit, task_related_filters
@@ -64,6 +64,7 @@ class ETRCA(ScoredClassifier):
     """
 
     needs_calibration = True
+    calibration_trials = 2
     phase_locked = True
     least_valid_fraction = 0.9
 
@@ -102,21 +103,10 @@ class ETRCA(ScoredClassifier):
             If parameters, windows or labels do not fit, windows hold NaN, or a class has a single window.
         """
         self._check_parameters()
-        if X is None:
-            raise ValueError("X: got None, ETRCA needs calibration windows")
-        X = checked_windows(X)
-        labels = checked_labels(y, len(X))
-        if X.shape[1] % self.n_bands or not X.shape[1]:
-            raise ValueError(f"X: got {X.shape[1]} channels, expected a multiple of n_bands = {self.n_bands}")
-        if X.shape[2] < 2:
-            raise ValueError(f"X: got windows of {X.shape[2]} samples, at least 2 are needed")
-        classes, counts = np.unique(labels, return_counts=True)
-        if not len(classes):
-            raise ValueError("X: got no windows, each class needs at least two")
-        if counts.min() < 2:
-            raise ValueError(f"y: got one window of class {classes[counts.argmin()]}, each class needs at least two")
+        X, labels, classes, counts = calibration_windows(X, y, self.n_bands, "ETRCA")
         parts = [self._one_class(X[labels == name]) for name in classes]
         S, Q, templates = (np.stack([part[i] for part in parts], axis=1) for i in range(3))
+        S, Q = self._criterion(S, Q, templates, counts, classes)
         find = filters_as_meegkit if self.compat == "meegkit" else task_related_filters
         self.filters_ = np.ascontiguousarray(find(S, self._shrunk(Q)))
         self.templates_ = np.ascontiguousarray(templates)
@@ -148,6 +138,20 @@ class ETRCA(ScoredClassifier):
         self.classes_, self.filters_, self.templates_ = classes, filters, templates
         self._prepare()
         return self
+
+    def _criterion(
+        self,
+        S: NDArray[np.float64],
+        Q: NDArray[np.float64],
+        templates: NDArray[np.float64],
+        counts: NDArray[np.intp],
+        classes: NDArray[Any],
+    ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """Return the matrices whose quotient the filters maximise, each (n_bands, n_classes, n_channels, n_channels).
+
+        Here S and Q as they are; the variants of TRCA differ in nothing else.
+        """
+        return S, Q
 
     def _check_parameters(self) -> None:
         if self.n_bands < 1:
