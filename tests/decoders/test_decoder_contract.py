@@ -25,7 +25,6 @@ from volo_decoders.ssvep.trca import ETRCA
 from volo_decoders.ssvep.trca_variants import TRCA, TRCAR, MsETRCA
 
 
-
 def _targets(t: Trials) -> dict[str, Any]:
     """What decoders with references need to know."""
     return {"frequencies_hz": list(t.frequencies_hz), "class_names": list(t.classes), "n_bands": t.n_bands}
@@ -39,7 +38,7 @@ FACTORIES: dict[str, Callable[[Trials], Any]] = {
         list(t.frequencies_hz), list(t.classes), rate_hz=t.rate_hz, n_harmonics=2, n_bands=t.n_bands
     ),
     "cca": lambda t: CCA(list(t.frequencies_hz), list(t.classes), rate_hz=t.rate_hz, n_harmonics=2),
-    "transfer_cca": lambda t: TransferCCA(**_targets(t), rate_hz=t.rate_hz, harmonics=[1, 2]),
+    "transfer_cca": lambda t: TransferCCA(**_targets(t), rate_hz=t.rate_hz, harmonics=[1, 2], shares=[0.5, 1.0]),
     "ecca": lambda t: ExtendedCCA(**_targets(t), rate_hz=t.rate_hz, n_harmonics=2),
     "ms_cca": lambda t: MsCCA(**_targets(t), rate_hz=t.rate_hz, n_harmonics=2, n_neighbours=3, phases_rad=_PHASES),
     "trca": lambda t: TRCA(n_bands=t.n_bands),

@@ -129,13 +129,11 @@ class TDCA(ScoredClassifier):
         n_channels = X.shape[1] // self.n_bands
         bases = self._bases(frequencies, n_samples)
         of_class = [np.flatnonzero(labels == name) for name in classes]
-        filters, patterns, averages = [], [], []
-        for k in range(self.n_bands):
-            band = centred(X[:, k * n_channels : (k + 1) * n_channels])
-            found = self._fit_band(band, of_class, bases, n_samples)
-            for kept, array in zip((filters, patterns, averages), found, strict=True):
-                kept.append(array)
-        self.filters_, self.patterns_, self.averages_ = np.stack(filters), np.stack(patterns), np.stack(averages)
+        bands = [
+            self._fit_band(centred(X[:, k * n_channels : (k + 1) * n_channels]), of_class, bases, n_samples)
+            for k in range(self.n_bands)
+        ]
+        self.filters_, self.patterns_, self.averages_ = (np.stack(parts) for parts in zip(*bands, strict=True))
         self.classes_ = classes
         self._prepare(frequencies)
         return self
@@ -233,7 +231,7 @@ class TDCA(ScoredClassifier):
             raise ValueError(f"X: got {n_rows} channels, fitted on {self.n_bands} bands of {n_channels}")
         if not self.n_delays + 2 <= n_samples <= longest:
             raise ValueError(
-                f"X: got windows of {n_samples} samples, expected {self.n_delays + 2} to {longest}, the length fitted on"
+                f"X: got windows of {n_samples} samples, expected {self.n_delays + 2} to {longest}, those fitted on"
             )
 
     def _score(self, window: NDArray[np.floating[Any]]) -> NDArray[np.float64]:

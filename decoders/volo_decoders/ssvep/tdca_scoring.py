@@ -93,9 +93,7 @@ class TdcaScoring:
         Orthonormal.
     """
 
-    def __init__(
-        self, filters: NDArray[np.float64], averages: NDArray[np.float64], bases: NDArray[np.float64]
-    ) -> None:
+    def __init__(self, filters: NDArray[np.float64], averages: NDArray[np.float64], bases: NDArray[np.float64]) -> None:
         n_bands, n_classes, n_rows, n = averages.shape
         wholes = np.concatenate((averages, (averages @ bases) @ bases.swapaxes(1, 2)), axis=3)
         wholes -= wholes.mean(axis=3, keepdims=True)

@@ -181,8 +181,8 @@ class TransferCCA(ScoredClassifier):
         least = n_rows // self.n_bands + 2 * max(self.harmonics) + 2
         if round(n_samples * (self.late_part or 1.0)) < least:
             raise ValueError(
-                f"X: got windows of {n_samples} samples; the shortest part that is looked at needs {least}: give longer "
-                "windows, fewer harmonics or larger shares"
+                f"X: got windows of {n_samples} samples; the shortest part that is looked at needs {least}: give "
+                "longer windows, fewer harmonics or larger shares"
             )
 
     def _check_shape(self, n_rows: int, n_samples: int) -> None:
