@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Mapping
-from contextlib import ExitStack
 from dataclasses import dataclass
 
 import numpy as np
 
-from volo_acquisition.clock import Clock, ManualClock, SessionClock
-from volo_acquisition.sources.base import Source
-from volo_acquisition.sources.lsl import LslSource
+from volo_acquisition.clock import ManualClock
 from volo_acquisition.sources.synthetic import SyntheticSource
 from volo_acquisition.types import Marker
 from volo_app.engine import Engine, RunResult
@@ -19,7 +15,7 @@ from volo_app.outputs.base import Output
 from volo_app.presets import VISUAL_LATENCY_S, ssvep_chain
 from volo_app.rows import RunRecorder
 from volo_app.session import Session
-from volo_app.simulation import Headset, SimulatedParticipant
+from volo_app.simulation import SimulatedParticipant
 from volo_app.training import train_file
 from volo_decoders.fitted import FittedChain
 from volo_decoders.metrics import itr_bits_per_min
@@ -33,7 +29,18 @@ from volo_paradigms.speller import SpellerSettings, SsvepSpeller
 from volo_paradigms.types import Paradigm
 from volo_paradigms.will import Will
 
-__all__ = ["DemoSettings", "calibrate", "spell", "spelling_summary", "train_speller"]
+__all__ = [
+    "LEAD_IN_S",
+    "TASK",
+    "DemoSettings",
+    "calibrate",
+    "calibration_paradigm",
+    "head_settings",
+    "spell",
+    "spelling_paradigm",
+    "spelling_summary",
+    "train_speller",
+]
 
 TASK = "ssvep"
 #: Signal before the first trial, for the filters to settle, seconds.
@@ -89,19 +96,47 @@ class DemoSettings:
             raise ValueError("; ".join(problems))
 
 
-def _head(
+def head_settings(
     settings: DemoSettings, seed: int, *, stream_id: str = "synthetic", latency_s: float = 0.0
 ) -> SyntheticSource.Settings:
+    """Return the settings of the simulated participant's head."""
     participant = "median" if settings.participant == "median" else int(settings.participant)
     return SyntheticSource.Settings(
         participant=participant, seed=seed, rate_hz=settings.rate_hz, stream_id=stream_id, latency_s=latency_s
     )
 
 
-def calibrate(
-    session: Session, settings: DemoSettings, *, realtime: bool = False, on_trial: Callable[[], None] | None = None
-) -> RunResult:
-    """Record a calibration of the simulated participant as the session's first run.
+def calibration_paradigm(settings: DemoSettings) -> SsvepCalibration:
+    """Return the calibration that is long enough for the decoder."""
+    layout = load_layout(settings.layout)
+    longest_s = ssvep_chain(settings.decoder, layout, settings.rate_hz).window.lengths_s[-1]
+    return SsvepCalibration(
+        CalibrationSettings(
+            layout=settings.layout,
+            n_blocks=settings.n_blocks,
+            flicker_s=VISUAL_LATENCY_S + longest_s + 0.1,
+            cue_s=settings.gaze_shift_s,
+            rest_s=0.0,
+            seed=settings.seed,
+        )
+    )
+
+
+def spelling_paradigm(settings: DemoSettings, fitted: FittedChain) -> SsvepSpeller:
+    """Return the speller that ends when the text is written."""
+    return SsvepSpeller(
+        SpellerSettings(
+            layout=settings.layout,
+            gaze_shift_s=settings.gaze_shift_s,
+            max_trial_s=VISUAL_LATENCY_S + fitted.spec.window.lengths_s[-1] + 1.0,
+            stop_text=settings.text,
+            max_selections=4 * len(settings.text) + 10,
+        )
+    )
+
+
+def calibrate(session: Session, settings: DemoSettings, *, on_trial: Callable[[], None] | None = None) -> RunResult:
+    """Record a calibration of the simulated participant as the session's first run, as fast as the machine computes.
 
     Parameters
     ----------
@@ -109,32 +144,16 @@ def calibrate(
         Where it goes.
     settings : DemoSettings
         What to do.
-    realtime : bool
-        Run at the participant's own speed over a real LSL stream instead of as fast as the machine computes.
     on_trial : callable or None
         Told at each flicker.
     """
-    layout = load_layout(settings.layout)
-    paradigm = SsvepCalibration(
-        CalibrationSettings(
-            layout=settings.layout,
-            n_blocks=settings.n_blocks,
-            flicker_s=VISUAL_LATENCY_S
-            + ssvep_chain(settings.decoder, layout, settings.rate_hz).window.lengths_s[-1]
-            + 0.1,
-            cue_s=settings.gaze_shift_s,
-            rest_s=0.0,
-            seed=settings.seed,
-        )
-    )
 
     def count(marker: Marker) -> None:
         if on_trial is not None and marker.label == ONSET:
             on_trial()
 
-    return _simulated_run(
-        session, settings, 1, paradigm, Will(layout), seed=settings.seed, realtime=realtime, watch=count
-    )
+    will = Will(load_layout(settings.layout))
+    return _simulated_run(session, settings, 1, calibration_paradigm(settings), will, seed=settings.seed, watch=count)
 
 
 def train_speller(
@@ -157,32 +176,17 @@ def train_speller(
 
 
 def spell(
-    session: Session,
-    settings: DemoSettings,
-    fitted: FittedChain,
-    *,
-    realtime: bool = False,
-    outputs: tuple[Output, ...] = (),
+    session: Session, settings: DemoSettings, fitted: FittedChain, *, outputs: tuple[Output, ...] = ()
 ) -> tuple[RunResult, SsvepSpeller]:
-    """Let the simulated participant spell online, as the session's next run."""
-    layout = load_layout(settings.layout)
-    paradigm = SsvepSpeller(
-        SpellerSettings(
-            layout=settings.layout,
-            gaze_shift_s=settings.gaze_shift_s,
-            max_trial_s=VISUAL_LATENCY_S + fitted.spec.window.lengths_s[-1] + 1.0,
-            stop_text=settings.text,
-            max_selections=4 * len(settings.text) + 10,
-        )
-    )
+    """Let the simulated participant spell, as the session's next run, as fast as the machine computes."""
+    paradigm = spelling_paradigm(settings, fitted)
     result = _simulated_run(
         session,
         settings,
         session.next_run(TASK),
         paradigm,
-        Will(layout, settings.text),
+        Will(load_layout(settings.layout), settings.text),
         seed=settings.seed + 1,
-        realtime=realtime,
         chain=fitted,
         outputs=outputs,
     )
@@ -197,7 +201,6 @@ def _simulated_run(
     will: Will,
     *,
     seed: int,
-    realtime: bool,
     chain: FittedChain | None = None,
     outputs: tuple[Output, ...] = (),
     watch: Callable[[Marker], None] | None = None,
@@ -205,27 +208,16 @@ def _simulated_run(
     header = {"task": TASK, "simulated": "true"}
     if chain is not None:
         header |= {"decoder": settings.decoder, "decoder_id": chain.decoder_id}
-    with ExitStack() as stack:
-        clock: Clock
-        source: Source
-        if realtime:
-            clock = SessionClock()
-            # samples are made 30 ms late, as an amplifier's are, so that the screen's markers are there before them
-            name = f"headset-{os.getpid()}-{run}"
-            headset = stack.enter_context(Headset(_head(settings, seed, stream_id=name, latency_s=0.03)))
-            source, tell = LslSource(LslSource.Settings(source_id=name), clock), headset.tell
-        else:
-            clock = ManualClock()
-            synthetic = SyntheticSource(_head(settings, seed), clock)
-            source, tell = synthetic, synthetic.tell
-        participant = SimulatedParticipant(will, tell)
+    clock = ManualClock()
+    source = SyntheticSource(head_settings(settings, seed), clock)
+    participant = SimulatedParticipant(will, source.tell)
 
-        def hear(marker: Marker) -> list[Marker]:
-            if watch is not None:
-                watch(marker)
-            return participant.hear(marker)
+    def hear(marker: Marker) -> list[Marker]:
+        if watch is not None:
+            watch(marker)
+        return participant.hear(marker)
 
-        recorder = stack.enter_context(RunRecorder(session.run_path(TASK, run), header))
+    with RunRecorder(session.run_path(TASK, run), header) as recorder:
         engine = Engine(
             source,
             clock,
@@ -238,7 +230,7 @@ def _simulated_run(
             lead_in_s=LEAD_IN_S,
             keep_recording=False,  # a simulated participant has nothing to lose
         )
-        session.journal("run", run=run, task=TASK, realtime=realtime, decoder=chain.decoder_id if chain else None)
+        session.journal("run", run=run, task=TASK, realtime=False, decoder=chain.decoder_id if chain else None)
         result = engine.run()
         session.journal("run ended", run=run, n_decisions=result.n_decisions, events=len(result.events))
         return result

@@ -6,7 +6,7 @@ import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import Any, Protocol, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,11 +16,31 @@ from volo_acquisition.types import Channel, ChannelKind, Item, StreamInfo
 from volo_decoders.types import Decision, Prediction
 from volo_paradigms.types import Command
 
-__all__ = ["FRAMES", "RunRecorder"]
+__all__ = ["FRAMES", "RowSink", "RunRecorder"]
 
 #: Stream of a real screen's frames.
 FRAMES = "volo-frames"
 _TEXT = (Channel("json", ChannelKind.AUX, "json"),)
+
+
+class RowSink(Protocol):
+    """What takes rows: `volo_acquisition.recording.recorder.XdfRecorder`, or the way to the recorder's process."""
+
+    def add_stream(self, info: StreamInfo) -> None:
+        """Add a stream."""
+        ...
+
+    def write_item(self, item: Item) -> None:
+        """Take a chunk, marker, event or correction."""
+        ...
+
+    def write_rows(self, stream_id: str, times: NDArray[np.float64], rows: list[str] | NDArray[Any]) -> None:
+        """Take rows of a stream that was added."""
+        ...
+
+    def close(self) -> Path:
+        """Finish; return the file."""
+        ...
 
 
 class RunRecorder:
@@ -33,14 +53,20 @@ class RunRecorder:
 
     Parameters
     ----------
-    path : Path
-        The file, ``.xdf``; it is ``.xdf.part`` until closed.
+    path : Path or None
+        The file, ``.xdf``; it is ``.xdf.part`` until closed. None with a sink.
     header : Mapping of str to str
         Goes into the file's header.
+    sink : RowSink or None
+        Takes the rows instead of a file of its own.
     """
 
-    def __init__(self, path: Path, header: Mapping[str, str]) -> None:
-        self._recorder = XdfRecorder(path, header={"schema": "1", **header})
+    def __init__(self, path: Path | None, header: Mapping[str, str], *, sink: RowSink | None = None) -> None:
+        if sink is None:
+            if path is None:
+                raise ValueError("RunRecorder: got neither a path nor a sink, it needs one of them")
+            sink = XdfRecorder(path, header={"schema": "1", **header})
+        self._recorder = sink
         self._has_predictions = False
 
     def __enter__(self) -> Self:

@@ -3,19 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING
 
 from volo_acquisition.clock import SessionClock
 from volo_acquisition.sources.base import Source
 from volo_acquisition.types import Chunk
-from volo_app.engine import Engine
+from volo_app.engine import Engine, RunResult
 from volo_app.rows import RunRecorder
-from volo_app.session import Session
+from volo_app.session import Session, load_session
 from volo_decoders.fitted import FittedChain
+from volo_decoders.store import load_decoder
 from volo_decoders.types import Decision
-from volo_paradigms.layout import BACKSPACE, Layout
+from volo_paradigms.layout import BACKSPACE, Layout, load_layout
 from volo_paradigms.text import TextBuffer
 
-__all__ = ["spell_with_presenter"]
+if TYPE_CHECKING:
+    from volo_app.roles.engine_process import EngineRole
+
+__all__ = ["presented_work", "spell_with_presenter"]
 
 
 def spell_with_presenter(
@@ -55,6 +61,42 @@ def spell_with_presenter(
     DecoderError
         If the decoder does not fit, or failed; in the latter case the signal was recorded to the end.
     """
+    header, path = _recording(session, name, fitted, task)
+    with RunRecorder(path, header) as recorder:
+        done = _spell(source, recorder, fitted, layout, on_text=on_text, duration_s=duration_s)
+    return _summary(session, path, *done)
+
+
+def presented_work(
+    role: EngineRole, *, folder: str, name: str, source: str, layout: str, duration_s: float | None
+) -> Mapping[str, object]:
+    """Do the same in an engine's process; the arguments are texts."""
+    session = load_session(Path(folder))
+    fitted = load_decoder(session.decoder_dir(name))
+    header, path = _recording(session, name, fitted, session.task)
+    rings, recorder = role.begin(str(path), header, [source])
+    keys = load_layout(layout)
+    done = _spell(rings, recorder, fitted, keys, on_text=role.say, duration_s=duration_s, on_engine=role.take_engine)
+    role.end("finished")
+    return _summary(session, path, *done)
+
+
+def _recording(session: Session, name: str, fitted: FittedChain, task: str) -> tuple[dict[str, str], Path]:
+    header = {"task": task, "decoder": name, "decoder_id": fitted.decoder_id, "simulated": "false"}
+    return header, session.run_path(task, session.next_run(task))
+
+
+def _spell(
+    source: Source,
+    recorder: RunRecorder,
+    fitted: FittedChain,
+    layout: Layout,
+    *,
+    on_text: Callable[[str], None],
+    duration_s: float | None,
+    on_engine: Callable[[Engine], None] = lambda engine: None,
+) -> tuple[RunResult, str]:
+    """Run to the end; return what happened and the text."""
     text = TextBuffer()
 
     def take(decision: Decision) -> None:
@@ -69,22 +111,23 @@ def spell_with_presenter(
         if duration_s is not None and chunk.stop / fitted.contract.rate_hz >= duration_s:
             engine.stop()
 
-    header = {"task": task, "decoder": name, "decoder_id": fitted.decoder_id, "simulated": "false"}
-    path = session.run_path(task, session.next_run(task))
-    with RunRecorder(path, header) as recorder:
-        engine = Engine(
-            source,
-            SessionClock(),
-            recorder=recorder,
-            chain=fitted,
-            on_decision=take,
-            on_chunk=watch,
-            until_run_stop=True,
-        )
-        result = engine.run()
+    engine = Engine(
+        source,
+        SessionClock(),
+        recorder=recorder,
+        chain=fitted,
+        on_decision=take,
+        on_chunk=watch,
+        until_run_stop=True,
+    )
+    on_engine(engine)
+    return engine.run(), text.text
+
+
+def _summary(session: Session, path: Path, result: RunResult, text: str) -> Mapping[str, object]:
     result.require_decoder(path)
     return {
-        "text": text.text,
+        "text": text,
         "n_predictions": result.n_predictions,
         "n_decisions": result.n_decisions,
         "decision_latency_ms": result.latency_ms(),

@@ -1,4 +1,4 @@
-"""A run at 1x over a real LSL stream, and its replays: one fingerprint."""
+"""A run at 1x over a real LSL stream, by all processes of a run, and its replays: one fingerprint."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 
 from volo_acquisition.recording.reader import Recording
-from volo_app.demo import DemoSettings, calibrate, spell, train_speller
-from volo_app.engine import RunResult
+from volo_app.demo import DemoSettings, calibrate, train_speller
+from volo_app.realtime import spell_realtime
 from volo_app.replay import replay
 from volo_app.session import create_session
 
@@ -18,15 +18,15 @@ SETTINGS = DemoSettings(text="HI", n_blocks=3)
 
 
 @pytest.fixture(scope="module")
-def live(tmp_path_factory: pytest.TempPathFactory) -> tuple[RunResult, Path]:
+def live(tmp_path_factory: pytest.TempPathFactory) -> tuple[dict[str, Any], Path]:
     session = create_session(tmp_path_factory.mktemp("workspace"), "LIVE", task="ssvep", settings={})
     calibrate(session, SETTINGS)
-    fitted = train_speller(session, SETTINGS)
-    result, _ = spell(session, SETTINGS, fitted, realtime=True)
+    train_speller(session, SETTINGS)
+    result = spell_realtime(session, SETTINGS, on_text=lambda text: None)
     return result, session.run_path("ssvep", 2)
 
 
-def test_the_live_run_went_over_lsl_and_lost_nothing(live: tuple[RunResult, Path]) -> None:
+def test_the_live_run_went_over_lsl_and_lost_nothing(live: tuple[dict[str, Any], Path]) -> None:
     result, path = live
     recording = Recording.open(path)
     (stream,) = recording.streams.values()
@@ -34,7 +34,7 @@ def test_the_live_run_went_over_lsl_and_lost_nothing(live: tuple[RunResult, Path
     assert recording.corrections
     counter = stream.samples[:, stream.info.channel_names.index("counter")]
     assert np.array_equal(np.diff(counter), np.ones(len(counter) - 1))
-    assert result.n_decisions >= len(SETTINGS.text)
+    assert result["n_decisions"] >= len(SETTINGS.text)
 
 
 @pytest.mark.parametrize(
@@ -49,17 +49,17 @@ def test_the_live_run_went_over_lsl_and_lost_nothing(live: tuple[RunResult, Path
     ],
     ids=lambda how: "-".join(f"{k}={v:g}" for k, v in how.items()),
 )
-def test_every_replay_equals_the_live_run(live: tuple[RunResult, Path], how: dict[str, Any]) -> None:
+def test_every_replay_equals_the_live_run(live: tuple[dict[str, Any], Path], how: dict[str, Any]) -> None:
     result, path = live
     again = replay(path, **how)
-    assert again["sha256"] == result.sha256
-    assert again["n_predictions"] == result.n_predictions
-    assert again["n_decisions"] == result.n_decisions
+    assert again["sha256"] == result["sha256"]
+    assert again["n_predictions"] == result["n_predictions"]
+    assert again["n_decisions"] == result["n_decisions"]
 
 
-def test_recorded_predictions_equal_the_replayed_ones(live: tuple[RunResult, Path]) -> None:
+def test_recorded_predictions_equal_the_replayed_ones(live: tuple[dict[str, Any], Path]) -> None:
     result, path = live
     _, rows = Recording.open(path).rows("volo-predictions")
-    assert len(rows) == result.n_predictions
+    assert len(rows) == result["n_predictions"]
     stops = [decision["stop_index"] for decision in replay(path)["decisions"]]  # type: ignore[attr-defined]
     assert set(stops) <= {int(row[1]) for row in np.asarray(rows)}

@@ -63,6 +63,7 @@ def _simulated(args: argparse.Namespace, console: Console, workspace: Path) -> d
 
     from volo_app.demo import DemoSettings, calibrate, spell, spelling_summary, train_speller
     from volo_app.outputs.console import ConsoleOutput
+    from volo_app.realtime import calibrate_realtime, spell_realtime
     from volo_app.session import create_session
     from volo_paradigms.layout import load_layout
 
@@ -83,17 +84,24 @@ def _simulated(args: argparse.Namespace, console: Console, workspace: Path) -> d
     console.print(f"A simulated participant ({settings.participant}) looks at 40 flickering keys; no amplifier needed.")
     n_trials = settings.n_blocks * len(layout)
     with console.progress("Calibration", n_trials) as bar:
-        calibration = calibrate(session, settings, realtime=args.realtime_calibration, on_trial=bar.advance)
-    if calibration.stopped_by_signal:
+        if args.realtime_calibration:
+            was_stopped = "stopped_by_signal" in calibrate_realtime(session, settings, bar.advance)
+        else:
+            was_stopped = calibrate(session, settings, on_trial=bar.advance).stopped_by_signal
+    if was_stopped:
         raise KeyboardInterrupt  # with the recording closed; half a calibration trains nothing
     with console.progress("Training", settings.n_blocks) as bar:
         fitted = train_speller(session, settings, progress=lambda done, total: bar.advance())
     console.print(f"Calibrated {fitted.decoder_id} on {n_trials} simulated trials. It now reads what is spelled:")
     console.write("  ")
-    result, paradigm = spell(session, settings, fitted, realtime=args.realtime, outputs=(ConsoleOutput(console),))
-    console.print()
-    result.require_decoder(session.folder)
-    summary = dict(spelling_summary(result, paradigm.text, layout, settings, session))
+    if args.realtime:
+        summary = spell_realtime(session, settings, on_text=console.write, on_warning=console.warn)
+        console.print()
+    else:
+        result, paradigm = spell(session, settings, fitted, outputs=(ConsoleOutput(console),))
+        console.print()
+        result.require_decoder(session.folder)
+        summary = dict(spelling_summary(result, paradigm.text, layout, settings, session))
     _tell(summary, console)
     console.print("Simulated: this shows that every part works, not how well a brain is decoded.")
     return summary

@@ -41,8 +41,9 @@ def run(args: argparse.Namespace, console: Console) -> dict[str, object]:
     from volo_acquisition.sources.spec import make_source
     from volo_app.demo import DemoSettings, spell, spelling_summary
     from volo_app.outputs.console import ConsoleOutput
+    from volo_app.realtime import spell_realtime
+    from volo_app.roles.link import run_in_roles
     from volo_app.session import create_session, default_workspace
-    from volo_app.spelling import spell_with_presenter
     from volo_decoders.store import load_decoder, save_decoder
     from volo_paradigms.layout import load_layout
 
@@ -53,14 +54,21 @@ def run(args: argparse.Namespace, console: Console) -> dict[str, object]:
     if args.source != "synthetic":
         if args.text or args.realtime:
             raise WrongUsage("--text and --realtime are for the synthetic source")
-        source = make_source(args.source, SessionClock())
+        make_source(args.source, SessionClock())  # refuses a text that names none
         code = args.participant or "P001"
         session = create_session(workspace, code, task="ssvep", settings={"source": args.source, "layout": args.layout})
         save_decoder(session.decoder_dir(name), fitted)
-        summary = dict(
-            spell_with_presenter(
-                session, name, source, fitted, layout=layout, on_text=console.write, duration_s=args.duration
-            )
+        summary = run_in_roles(
+            "volo_app.spelling:presented_work",
+            {
+                "folder": str(session.folder),
+                "name": name,
+                "source": args.source,
+                "layout": args.layout,
+                "duration_s": args.duration,
+            },
+            on_text=console.write,
+            on_warning=console.warn,
         )
         console.print()
         return summary
@@ -78,7 +86,11 @@ def run(args: argparse.Namespace, console: Console) -> dict[str, object]:
         raise WrongUsage(str(error)) from error
     session = create_session(workspace, "SIM", task="ssvep", settings=asdict(settings))
     save_decoder(session.decoder_dir(name), fitted)
-    result, paradigm = spell(session, settings, fitted, realtime=args.realtime, outputs=(ConsoleOutput(console),))
+    if args.realtime:
+        summary = spell_realtime(session, settings, on_text=console.write, on_warning=console.warn)
+        console.print()
+        return summary
+    result, paradigm = spell(session, settings, fitted, outputs=(ConsoleOutput(console),))
     console.print()
     result.require_decoder(session.folder)
     return dict(spelling_summary(result, paradigm.text, layout, settings, session))

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from volo_app.console import Console
-from volo_paradigms.types import Command
+from volo_app.outputs.said import SaidOutput
 
 __all__ = ["ConsoleOutput"]
 
 
-class ConsoleOutput:
+class ConsoleOutput(SaidOutput):
     """Writes the value of each text command; a backspace takes the last letter away on a terminal too.
 
     Parameters
@@ -18,18 +18,4 @@ class ConsoleOutput:
     """
 
     def __init__(self, console: Console) -> None:
-        self._console = console
-
-    def open(self) -> None:
-        """Nothing to open."""
-
-    def send(self, command: Command) -> None:
-        """Write what the command says."""
-        if command.target == "text":
-            self._console.write("\b \b" if command.value == "\b" else command.value)
-
-    def neutral(self) -> None:
-        """Text needs no neutral state."""
-
-    def close(self) -> None:
-        """Nothing to close."""
+        super().__init__(console.write)

@@ -46,6 +46,7 @@ class RingFeed:
         self._max_samples = max_samples
         self._generations: deque[_Generation] = deque([_Generation(opened)])
         self._last: dict[str, Chunk] = {}
+        self._own: list[Item] = []
         self.high_water_s = 0.0
         self.n_lost = 0
 
@@ -107,7 +108,13 @@ class RingFeed:
         last = self._last.get(info.stream_id)
         index = last.stop if last is not None else (max(chunk.index - n_lost, 0) if chunk is not None else 0)
         detail = "overwritten in the ring before they were read"
-        return Event(EventKind.OVERFLOW, info.stream_id, index, self._clock.now(), n_lost, detail)
+        event = Event(EventKind.OVERFLOW, info.stream_id, index, self._clock.now(), n_lost, detail)
+        self._own.append(event)
+        return event
+
+    def is_own(self, item: Item) -> bool:
+        """Return whether this feed made `item`, an OVERFLOW, itself."""
+        return any(item is own for own in self._own)
 
     def last_rows(self) -> dict[str, tuple[StreamInfo, LastRow]]:
         """Return where each stream stood, for the process that will replace the newest."""

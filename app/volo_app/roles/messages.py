@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 __all__ = [
     "Begin",
     "Begun",
+    "Closed",
     "Done",
     "End",
     "Ended",
@@ -29,10 +30,16 @@ __all__ = [
     "NewStream",
     "Note",
     "Opened",
+    "Passed",
+    "Prepare",
+    "Prepared",
     "Rows",
     "Said",
+    "SourceEnded",
     "StopRun",
     "Tell",
+    "Took",
+    "Warned",
 ]
 
 
@@ -117,6 +124,11 @@ class Ended:
 
 
 @dataclass(frozen=True, slots=True)
+class Prepare:
+    """Make the folder of a run; answered by `Prepared`."""
+
+
+@dataclass(frozen=True, slots=True)
 class Begin:
     """Start a run.
 
@@ -130,8 +142,6 @@ class Begin:
         As after ``--source``; the first is the main one.
     keep_recording : bool
         Whether the recording goes on when the engine is gone.
-    pause_without_desk : bool
-        Whether the run pauses when the desk is gone, instead of ending.
     """
 
     path: str
@@ -171,6 +181,13 @@ class Said:
 
 
 @dataclass(frozen=True, slots=True)
+class Warned:
+    """Something whoever started the run should know; one line."""
+
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
 class LogLine:
     """A line for the run's log."""
 
@@ -193,6 +210,13 @@ class Done:
 
 
 # Recorder to engine.
+
+
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """The folder of the run, with its life signs."""
+
+    folder: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -221,7 +245,7 @@ class SourceEnded:
 
 @dataclass(frozen=True, slots=True)
 class Closed:
-    """The file of the run is closed; what was recorded, JSON-compatible."""
+    """The run is over and its file closed; what was recorded, JSON-compatible."""
 
     report: Mapping[str, Any]
 

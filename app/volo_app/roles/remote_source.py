@@ -34,12 +34,12 @@ LIVED_S = 10.0
 #: How long a lost device may stay away before it counts as gone for good, seconds.
 GIVE_UP_S = 60.0
 #: A process that does not leave by itself is ended, seconds.
-LEAVE_S = 1.0
+LEAVE_S = 0.7
 _POLL_S = 0.005
 
 
-def error_of(failure: Failed, text: str) -> Exception:
-    """Return what a process told of as the error it was; a defect becomes a DeviceError that says so."""
+def error_of(failure: Failed, who: str) -> Exception:
+    """Return what the process of `who` told of as the error it was; a defect becomes a DeviceError that says so."""
     from volo_acquisition import errors
 
     reason = errors.Reason(failure.reason) if failure.reason else errors.Reason.DRIVER
@@ -49,7 +49,7 @@ def error_of(failure: Failed, text: str) -> Exception:
     if isinstance(kind, type) and issubclass(kind, errors.VoloError):
         error: VoloError = kind(failure.message, reason=reason, hint=failure.hint)
         return error
-    return errors.DeviceError(f"the source {text} failed: {failure.message}", reason=reason, hint="run: volo doctor")
+    return errors.DeviceError(f"{who} failed: {failure.message}", reason=reason, hint="run: volo doctor")
 
 
 class RemoteSource:
@@ -120,6 +120,11 @@ class RemoteSource:
         return self._state
 
     @property
+    def infos(self) -> tuple[StreamInfo, ...]:
+        """The streams, once it is open."""
+        return self._opened.infos if self._feed is not None else ()
+
+    @property
     def rings(self) -> tuple[str, ...]:
         """The ring files of the process that runs now."""
         return self._opened.rings if self._feed is not None else ()
@@ -166,9 +171,11 @@ class RemoteSource:
                 self._opened = message
                 break
             if isinstance(message, Failed):
-                raise error_of(message, self.text)
+                raise error_of(message, f"the source {self.text}")
             if self._clock.now() > give_up:
-                raise error_of(Failed("DeviceError", f"no answer for {OPEN_S:g} s", "no_data"), self.text)
+                raise error_of(
+                    Failed("DeviceError", f"no answer for {OPEN_S:g} s", "no_data"), f"the source {self.text}"
+                )
             if message is None:
                 self._wait(_POLL_S)
         self._feed = RingFeed(self._opened, self._clock)
@@ -273,7 +280,7 @@ class RemoteSource:
             self._lost_at = now
         if failure.reason in ("wrong_rate", "wrong_channels", "wrong_unit"):
             self._state = "ended"
-            raise error_of(failure, self.text)
+            raise error_of(failure, f"the source {self.text}")
         if now - self._lost_at > GIVE_UP_S:
             self._state = "ended"
             raise DeviceError(
@@ -293,8 +300,13 @@ class RemoteSource:
             for name, (_, row) in rows.items()
         ]
 
+    def hang_up(self) -> None:
+        """Let the process close its source and leave; `close` waits for it."""
+        self._state = "ended"
+        self._pipe.close()
+
     def close(self) -> None:
-        """Let the process close its source and leave; it has a second."""
+        """Let the process close its source and leave; it has 0.7 s."""
         self._state = "ended"
         self._end_process(LEAVE_S)
 

@@ -15,17 +15,29 @@ from volo_app.roles.folder import make_run_folder, remove_run_folder, write_stat
 from volo_app.roles.remote_source import RemoteSource
 
 if TYPE_CHECKING:
+    from volo_acquisition.lifesign import LifeSigns
     from volo_acquisition.types import Item, StreamInfo
     from volo_app.capture import Tally
     from volo_app.roles.messages import Ended, Note, Opened
     from volo_app.roles.writing import File, Writing
 
-__all__ = ["OTHER_ROLES", "Run"]
+__all__ = ["MOST_SOURCES", "OTHER_ROLES", "Run", "make_signs"]
 
 #: Who may give life signs beside the recorder and the sources.
 OTHER_ROLES = ("engine", "screen", "desk")
+#: How many sources a run may have.
+MOST_SOURCES = 8
 #: How often what onlookers read is written anew, seconds.
 STATE_EVERY_S = 0.5
+
+
+def make_signs(folder: Path) -> LifeSigns:
+    """Open the life signs in the folder of a run; they are made if they are not there."""
+    from volo_acquisition.lifesign import LIFE_NAME, LifeSigns
+
+    path = folder / LIFE_NAME
+    sources = [f"source-{number}" for number in range(1, MOST_SOURCES + 1)]
+    return LifeSigns(path) if path.exists() else LifeSigns.create(path, ("recorder", *sources, *OTHER_ROLES))
 
 
 class Run:
@@ -36,7 +48,7 @@ class Run:
     sources : sequence of str
         As for `RemoteSource`; the first is the main one. Their processes start at once.
     folder : Path or None
-        Of the run; None makes one. It is removed when the run is closed.
+        Of the run, made by `make_run_folder`; None makes one. It is removed when the run is closed.
     idle : callable or None
         Waits for at most so many seconds while there is nothing to read; None sleeps.
     on_message : callable
@@ -51,10 +63,10 @@ class Run:
         idle: Callable[[float], None] | None = None,
         on_message: Callable[[int, Opened | Note | Ended], None] = lambda number, message: None,
     ) -> None:
-        self._owns_folder = folder is None
         self.folder = folder or make_run_folder()
+        self._idle = idle
         self.sources = [
-            RemoteSource(text, number, str(self.folder), idle=idle, on_message=on_message)
+            RemoteSource(text, number, str(self.folder), idle=self._wait, on_message=on_message)
             for number, text in enumerate(sources, 1)
         ]
         self._extra: dict[str, Any] = {}
@@ -74,21 +86,23 @@ class Run:
             As a source raised it.
         """
         from volo_acquisition.clock import SessionClock
-        from volo_acquisition.lifesign import LIFE_NAME, LifeSigns
         from volo_app.capture import Tally, open_all
         from volo_app.roles.runlog import RunLog
         from volo_app.session import utc_now
 
         self.clock = SessionClock()
-        path = self.folder / LIFE_NAME
-        roles = ("recorder", *(source.role for source in self.sources), *OTHER_ROLES)
-        self.signs = LifeSigns(path) if path.exists() else LifeSigns.create(path, roles)
-        self.signs.beat("recorder", self.clock.now())
+        self.signs = make_signs(self.folder)
         self.log = RunLog(None, self.clock)
         self.tally: Tally = Tally()
         self._started_at = utc_now()
         self._is_open = True
+        self.signs.beat("recorder", self.clock.now())
         return open_all(self.sources)
+
+    def _wait(self, seconds: float) -> None:
+        """Wait for what may be read, alive."""
+        self.signs.beat("recorder", self.clock.now())
+        (self._idle or self.clock.sleep)(seconds)
 
     def record(self, file: File, path: Path, **fields: object) -> None:
         """Record to `file` from now on; its log lies beside `path`, and begins with `fields`."""
@@ -189,6 +203,8 @@ class Run:
             return self._result
         self._is_closed = True
         for source in self.sources:
+            source.hang_up()
+        for source in self.sources:
             source.close()
         try:
             return self._finish()
@@ -222,8 +238,7 @@ class Run:
         if self._is_open:
             self.signs.leave("recorder")
             self.signs.close()
-        if self._owns_folder:
-            remove_run_folder(self.folder)
+        remove_run_folder(self.folder)
 
     def _keep_crashes(self) -> None:
         """Put what a crash of native code has left beside the recording."""

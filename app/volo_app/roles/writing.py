@@ -25,7 +25,7 @@ __all__ = ["File", "Writing"]
 #: Samples and rows that wait for a stalled disk may take so much memory.
 LIMIT_BYTES = 512 * 2**20
 #: How long closing waits for a disk that stalls, seconds.
-CLOSE_S = 2.0
+CLOSE_S = 1.2
 
 
 class File(Protocol):
@@ -127,7 +127,7 @@ class Writing:
             self._changed.notify()
 
     def close(self) -> Path | None:
-        """Write what waits, complete the file and return its path; None if the disk does not answer within 2 s.
+        """Write what waits, complete the file and return its path; None if the disk does not answer within 1.2 s.
 
         Raises
         ------
