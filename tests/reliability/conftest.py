@@ -1,0 +1,20 @@
+"""Every outcome of a test whose id names a row of the fault matrix goes to the file of figures."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+from figures import note_outcome, row_of
+
+
+@pytest.hookimpl(wrapper=True, trylast=True)
+def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) -> Iterator[None]:
+    """Note whether the test of a row held."""
+    report = yield
+    callspec = getattr(item, "callspec", None)
+    row = row_of(callspec.id) if callspec is not None else None
+    if row is not None and (report.when == "call" or report.outcome != "passed"):
+        reason = str(report.longrepr[2]) if report.skipped and isinstance(report.longrepr, tuple) else ""
+        note_outcome(row, report.outcome, item.nodeid.rpartition("/")[2], reason.removeprefix("Skipped: "))
+    return report
