@@ -50,6 +50,8 @@ COMMANDS: Mapping[str, Command] = {
     "spell": Command("volo_app.commands.spell", "spell live with a fitted decoder"),
     "replay": Command("volo_app.commands.replay", "run a recording through the online pipeline again"),
     "evaluate": Command("volo_app.commands.evaluate", "measure a decoder's accuracy on a data set"),
+    "screening": Command("volo_app.commands.screening", "ask what comes before any flicker, and keep the answers"),
+    "scenes": Command("volo_app.commands.scenes", "draw every scene of every paradigm, and judge what flickers"),
     "spiking": Command("volo_app.commands.spiking", "train and stream a spiking decoder of hand velocity"),
     "attend": Command("volo_app.commands.attend", "tell which of two simulated talkers is attended"),
 }

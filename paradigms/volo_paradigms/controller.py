@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any
 
 from volo_paradigms.layout import HELP_KEY
+from volo_paradigms.show import Show
 from volo_paradigms.speller import SpellerSettings, SsvepSpeller
 from volo_paradigms.types import Step
 
@@ -36,6 +39,9 @@ class FourWayController(SsvepSpeller):
         if chosen.stop_text is not None:
             raise ValueError(f"stop_text: got {chosen.stop_text!r}, a controller writes nothing; leave it out")
         super().__init__(chosen)
+
+    def _looks(self, kind: str, payload: Mapping[str, Any]) -> Show:
+        return replace(super()._looks(kind, payload), caption="")
 
     def _press(self, key: str) -> list[Step]:
         return super()._press(key) if key == HELP_KEY else [self._command("move", key)]

@@ -94,7 +94,7 @@ class Limited:
     """A paradigm that is made to pause when a block has lasted long enough, and ended when the session has.
 
     It keeps the contract of `volo_paradigms.types.Paradigm`. The inner paradigm must have ``pause``, ``resume`` and
-    ``abort``. A break is told by markers and shown; it cannot be left out, only the run can be ended.
+    ``abort``. A pause that is as long as a break is one. A break is told by markers and shown; it cannot be left out, only the run can be ended.
 
     Parameters
     ----------
@@ -116,6 +116,7 @@ class Limited:
         self.layout = getattr(paradigm, "layout", None)
         self._break_until: float | None = None
         self._is_held = False
+        self._held_since: float | None = None
 
     @property
     def finished(self) -> bool:
@@ -126,6 +127,12 @@ class Limited:
         """Let session time pass; a limit that is reached ends the flicker at once."""
         if self.inner.finished:
             return self.inner.advance(now)
+        if self._is_held and self._break_until is None:
+            self._held_since = now if self._held_since is None else self._held_since
+            if now - self._held_since >= self.limits.break_s:
+                self.account.rested()
+            return self.inner.advance(now)
+        self._held_since = None
         if self._break_until is not None:
             if now < self._break_until:
                 return []
