@@ -94,7 +94,8 @@ class Limited:
     """A paradigm that is made to pause when a block has lasted long enough, and ended when the session has.
 
     It keeps the contract of `volo_paradigms.types.Paradigm`. The inner paradigm must have ``pause``, ``resume`` and
-    ``abort``. A pause that is as long as a break is one. A break is told by markers and shown; it cannot be left out, only the run can be ended.
+    ``abort``. A break is told by markers and shown; it cannot be left out, only the run can be ended. A pause that is
+    as long as a break is one.
 
     Parameters
     ----------
@@ -134,20 +135,23 @@ class Limited:
             return self.inner.advance(now)
         self._held_since = None
         if self._break_until is not None:
-            if now < self._break_until:
-                return []
-            self._break_until = None
-            self.account.rested()
-            return [Marker(now, BREAK_END), *(() if self._is_held else self._call("resume"))]
+            return self._in_break(now, self._break_until)
         if self.account.session_s(now) >= self.limits.session_s:
             used_s = round(self.account.session_s(now), 3)
             steps = [*self.inner.advance(now), *self._call("abort")]
             return [*steps, Marker(now, SESSION_LIMIT, {"flicker_s": used_s})]
         if self.account.block_s(now) >= self.limits.block_s:
             self._break_until = now + self.limits.break_s
-            steps = [*self.inner.advance(now), *(() if self._is_held else self._call("pause"))]
+            steps = [*self.inner.advance(now), *self._call("pause")]
             return [*steps, Marker(now, BREAK_START, {"seconds": self.limits.break_s}), self._break_scene(now)]
         return self.inner.advance(now)
+
+    def _in_break(self, now: float, until: float) -> list[Step]:
+        if now < until:
+            return []
+        self._break_until = None
+        self.account.rested()
+        return [Marker(now, BREAK_END), *(() if self._is_held else self._call("resume"))]
 
     def shown(self, marker: Marker) -> list[Step]:
         """Take note that a scene is on the screen."""
