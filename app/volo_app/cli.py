@@ -47,6 +47,7 @@ COMMANDS: Mapping[str, Command] = {
     "import": Command("volo_app.commands.import_", "turn a recording of another program into XDF"),
     "train": Command("volo_app.commands.train", "fit a decoder to a calibration recording"),
     "export": Command("volo_app.commands.export", "write a trained decoder as one ONNX file"),
+    "run": Command("volo_app.commands.run", "run an exported decoder (.onnx) on a source"),
     "spell": Command("volo_app.commands.spell", "spell live with a fitted decoder"),
     "replay": Command("volo_app.commands.replay", "run a recording through the online pipeline again"),
     "evaluate": Command("volo_app.commands.evaluate", "measure a decoder's accuracy on a data set"),

@@ -38,14 +38,6 @@ def find_decoder(path: Path, recording: Recording) -> FittedChain:
     return load_decoder(find_session(path).folder / "decoders" / name)
 
 
-def _load(decoder: Path) -> FittedChain:
-    if decoder.suffix == ".onnx":
-        from volo_decoders.onnx.exported import load_exported
-
-        return load_exported(decoder)
-    return load_decoder(decoder)
-
-
 def replay(
     path: Path,
     *,
@@ -79,7 +71,7 @@ def replay(
     """
     recording = Recording.open(path)
     require_whole(recording)
-    fitted = find_decoder(path, recording) if decoder is None else _load(decoder)
+    fitted = find_decoder(path, recording) if decoder is None else load_decoder(decoder)
     skipped = [(e.index, e.n) for e in recording.events if e.kind is EventKind.SKIP]
     lost = [
         (event.time, event.detail.removeprefix(LATE_MARKER))

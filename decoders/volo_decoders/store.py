@@ -1,11 +1,12 @@
-"""Fitted chains on disk: decoder.toml and weights.npz; nothing is ever pickled."""
+"""Fitted chains on disk: decoder.toml and weights.npz, or one exported model.onnx; nothing is ever pickled."""
 
 from __future__ import annotations
 
 import hashlib
 import tomllib
 import zipfile
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -16,9 +17,13 @@ from volo_acquisition.errors import ConfigError, DecoderError, FileError, Reason
 from volo_acquisition.types import Channel, ChannelKind, StreamInfo
 from volo_decoders.chain import ChainSpec, build_decoder
 from volo_decoders.fitted import FittedChain, make_id
+from volo_decoders.onnx.exported import ExportedChain, load_exported
 from volo_decoders.pipeline.stopping import make_stopping
 
-__all__ = ["SCHEMA", "load_decoder", "save_decoder"]
+__all__ = ["MODEL", "SCHEMA", "load_decoder", "save_decoder"]
+
+#: Name of an exported chain in a decoder's folder.
+MODEL = "model.onnx"
 
 #: Version of the layout of decoder.toml; newer files are refused.
 SCHEMA = 1
@@ -27,11 +32,19 @@ SCHEMA = 1
 def save_decoder(folder: Path, fitted: FittedChain) -> Path:
     """Write `fitted` into `folder`, which may exist but holds no decoder yet.
 
+    An exported chain is kept as the file it came from.
+
     Raises
     ------
     FileError
         If the folder holds a decoder already or cannot be written.
     """
+    _refuse_taken(folder)
+    if isinstance(fitted, ExportedChain):
+        with _told(folder):
+            folder.mkdir(parents=True, exist_ok=True)
+            (folder / MODEL).write_bytes(fitted.data)
+        return folder
     values: dict[str, Any] = {
         "schema": SCHEMA,
         "id": fitted.decoder_id,
@@ -41,36 +54,51 @@ def save_decoder(folder: Path, fitted: FittedChain) -> Path:
         "stream": _stream_to_dict(fitted.contract),
         "provenance": dict(fitted.provenance),
     }
-    if (folder / "decoder.toml").exists():
+    with _told(folder):
+        folder.mkdir(parents=True, exist_ok=True)
+        np.savez(folder / "weights.npz", **fitted.decoder.state())  # type: ignore[arg-type]
+        values["weights_sha256"] = hashlib.sha256((folder / "weights.npz").read_bytes()).hexdigest()
+        (folder / "decoder.toml").write_text(tomli_w.dumps(values), encoding="utf-8")
+    return folder
+
+
+def _refuse_taken(folder: Path) -> None:
+    if any((folder / name).exists() for name in ("decoder.toml", MODEL)):
         raise FileError(
             f"{folder} holds a decoder already",
             reason=Reason.EXISTS,
             hint="choose another name; nothing is overwritten",
         )
+
+
+@contextmanager
+def _told(folder: Path) -> Iterator[None]:
+    """Turn what the disk says into an error for the operator."""
     try:
-        folder.mkdir(parents=True, exist_ok=True)
-        np.savez(folder / "weights.npz", **fitted.decoder.state())  # type: ignore[arg-type]
-        values["weights_sha256"] = hashlib.sha256((folder / "weights.npz").read_bytes()).hexdigest()
-        (folder / "decoder.toml").write_text(tomli_w.dumps(values), encoding="utf-8")
+        yield
     except OSError as error:
         raise FileError(
             f"{folder} could not be written: {error.strerror}",
             reason=Reason.NOT_WRITABLE,
             hint="check the folder's permissions and the free space",
         ) from error
-    return folder
 
 
 def load_decoder(folder: Path) -> FittedChain:
-    """Read the fitted chain in `folder`.
+    """Read the fitted chain in `folder`, or the exported one in a file that ends in ``.onnx``.
 
     Raises
     ------
     FileError
         If something is missing or damaged.
     DecoderError
-        If it was written by a newer Volo, or its weights are not the ones it was saved with.
+        If it was written by a newer Volo, its weights are not the ones it was saved with, or an exported file is
+        refused.
     """
+    if folder.suffix == ".onnx":
+        return load_exported(folder)
+    if (folder / MODEL).exists() and not (folder / "decoder.toml").exists():
+        return load_exported(folder / MODEL)
     values = _read_toml(folder / "decoder.toml")
     schema = values.get("schema")
     if not isinstance(schema, int) or schema > SCHEMA:

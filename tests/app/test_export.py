@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,7 @@ from volo_acquisition.errors import DecoderError, Reason
 from volo_acquisition.recording.reader import Recording
 from volo_acquisition.sources.replay import ReplaySource
 from volo_app import cli
+from volo_app import exported as exported_module
 from volo_app.demo import DemoSettings, calibrate, spell, train_speller
 from volo_app.engine import Engine
 from volo_app.exported import check_recording, export_decoder
@@ -27,6 +29,14 @@ from volo_decoders.store import load_decoder, save_decoder
 pytest.importorskip("onnx", reason="onnx is not installed")
 
 SETTINGS = DemoSettings(text="HI", n_blocks=2)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _a_minute_is_enough_here() -> Iterator[None]:
+    """The command compares on ten minutes of noise; that is a slow test's."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(exported_module, "NOISE_S", 60.0)
+        yield
 
 
 @pytest.fixture(scope="module")
@@ -125,7 +135,7 @@ def test_a_graph_that_differs_is_not_written(
     wrong = replace(fitted, decoder=type(fitted.decoder)(**fitted.decoder.get_params()).restore(state))
     from volo_app import exported
 
-    monkeypatch.setattr(exported, "export_bytes", lambda _: exported_bytes(wrong))
+    monkeypatch.setattr(exported, "export_bytes", lambda *_, **__: exported_bytes(wrong))
     status, answer, err = command(capsys, str(folder), "--out", str(tmp_path / "wrong.onnx"))
     assert status == 1
     assert answer["passed"] is False
@@ -140,15 +150,32 @@ def exported_bytes(chain: Any) -> bytes:
 
 
 def test_a_decoder_without_a_graph_is_one_line_that_names_it(
+    folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from volo_decoders.onnx import lowering
+
+    lowering.decoder_lowering("etrca")
+    monkeypatch.delitem(lowering._DECODERS, "etrca")
+    status, answer, err = command(capsys, str(folder), "--out", str(tmp_path / "f.onnx"))
+    assert status == 1
+    assert answer["error"]["reason"] == "unsupported"
+    assert "not exportable: decoder 'etrca'" in err
+    assert err.count("\n") == 1
+    assert not (tmp_path / "f.onnx").exists()
+
+
+def test_a_decoder_without_calibration_is_exported_too(
     calibration: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert cli.main(["train", str(calibration), "--decoder", "fbcca", "--out", str(tmp_path / "f"), "--quiet"]) == 0
-    status, answer, err = command(capsys, str(tmp_path / "f"), "--out", str(tmp_path / "f.onnx"))
-    assert status == 1
-    assert answer["error"]["reason"] == "unsupported"
-    assert "not exportable: decoder 'fbcca'" in err
-    assert err.count("\n") == 1
-    assert not (tmp_path / "f.onnx").exists()
+    capsys.readouterr()
+    status, answer, _ = command(
+        capsys, str(tmp_path / "f"), "--out", str(tmp_path / "f.onnx"), "--check", str(calibration)
+    )
+    assert status == 0
+    assert answer["parity"]["recording"]["n_decisions"] >= 75
+    assert answer["parity"]["recording"]["relative"] <= 1e-5
+    assert answer["parity"]["recording"]["decisions_equal"] is True
 
 
 def test_a_recording_of_another_montage_is_refused(
@@ -176,3 +203,12 @@ def test_a_stored_decoder_exports_like_the_one_in_memory(folder: Path, tmp_path:
     fitted = load_decoder(folder)
     again = load_decoder(save_decoder(tmp_path / "again", fitted))
     assert exported_bytes(again) == exported_bytes(fitted)
+
+
+@pytest.mark.slow
+def test_ten_minutes_are_decided_alike(folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(exported_module, "NOISE_S", 600.0)
+    parity: Any = export_decoder(folder, tmp_path / "long.onnx")["parity"]
+    assert parity["noise"]["n_predictions"] >= 1000
+    assert parity["noise"]["relative"] <= 1e-5
+    assert parity["noise"]["decisions_equal"] is True

@@ -334,12 +334,10 @@ def test_the_test_vector_is_the_one_in_the_documentation() -> None:
         assert signal[n, c] == (7919 * n * n + 104729 * n * (c + 1)) % 2003 / 100 - 10
 
 
-@pytest.mark.parametrize("name", ["fbcca", "csp_lda", "band_power_lda"])
-def test_a_decoder_without_a_graph_is_named(name: str) -> None:
-    with pytest.raises(DecoderError, match=f"not exportable: decoder '{name}'") as caught:
-        decoder_lowering(name)
+def test_a_decoder_without_a_graph_is_named() -> None:
+    with pytest.raises(DecoderError, match="not exportable: decoder 'my_decoder'") as caught:
+        decoder_lowering("my_decoder")
     assert caught.value.reason is Reason.UNSUPPORTED
-    assert ("singular values" in str(caught.value)) == (name == "fbcca")
 
 
 def test_a_stage_without_a_graph_is_named() -> None:

@@ -6,6 +6,8 @@ Each step takes one hop of samples and the states, and gives the states for the 
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from dataclasses import replace
 from importlib.metadata import PackageNotFoundError, version
 from typing import TYPE_CHECKING
 
@@ -16,8 +18,9 @@ from volo_acquisition.types import Chunk, Marker
 from volo_decoders.chain import build_pipeline, build_stages
 from volo_decoders.fitted import FittedChain
 from volo_decoders.onnx.graph import GraphBuilder
-from volo_decoders.onnx.lowering import DecoderLowering, Signal, decoder_lowering, stage_lowering
+from volo_decoders.onnx.lowering import Cut, DecoderLowering, Signal, decoder_lowering, stage_lowering
 from volo_decoders.onnx.manifest import KEY, Manifest, State, chain_sha256, stream_to_dict
+from volo_decoders.onnx.steps import Steps
 from volo_decoders.onnx.testvector import noise_of_integers
 from volo_decoders.pipeline.online import OnlinePipeline
 
@@ -31,13 +34,30 @@ __all__ = ["LATE_S", "build_graph", "export_bytes"]
 LATE_S = 1.0
 
 
-def export_bytes(fitted: FittedChain, *, late_s: float = LATE_S) -> bytes:
-    """Return the file's bytes; the same chain gives the same bytes with the same versions."""
-    data: bytes = build_graph(fitted, late_s=late_s).SerializeToString(deterministic=True)
-    return data
+def export_bytes(fitted: FittedChain, *, late_s: float = LATE_S, precision: str = "float64") -> bytes:
+    """Return the file's bytes; the same chain gives the same bytes with the same versions.
+
+    Parameters
+    ----------
+    fitted, late_s
+        As for `build_graph`.
+    precision : {"float64", "float16", "int8"}
+        How the decoder's weights are kept. A file of less than full precision carries its own answers to the test
+        vector, since they are not those of the Python chain any more.
+    """
+    model = build_graph(fitted, late_s=late_s, precision=precision)
+    data: bytes = model.SerializeToString(deterministic=True)
+    if precision == "float64":
+        return data
+    (entry,) = model.metadata_props
+    manifest = Manifest.from_json(entry.value, "the model")
+    scores = Steps(data, check=False).test_scores()
+    entry.value = replace(manifest, test_scores=scores.tolist()).to_json()
+    own: bytes = model.SerializeToString(deterministic=True)
+    return own
 
 
-def build_graph(fitted: FittedChain, *, late_s: float = LATE_S) -> onnx.ModelProto:
+def build_graph(fitted: FittedChain, *, late_s: float = LATE_S, precision: str = "float64") -> onnx.ModelProto:
     """Return a fitted chain as a model, built from its description and its fitted arrays.
 
     Parameters
@@ -47,6 +67,8 @@ def build_graph(fitted: FittedChain, *, late_s: float = LATE_S) -> onnx.ModelPro
     late_s : float
         How long ago a window may have ended that can still be asked for, seconds: the length of the past that the
         states keep besides the longest window.
+    precision : {"float64", "float16", "int8"}
+        How the decoder's weights are kept.
 
     Raises
     ------
@@ -68,7 +90,7 @@ def build_graph(fitted: FittedChain, *, late_s: float = LATE_S) -> onnx.ModelPro
             hint="choose a shorter hop_s or longer windows",
         )
     late = round(late_s * rate_hz)
-    g = GraphBuilder()
+    g = GraphBuilder(precision)
     x = Signal(g.input("chunk", np.float64, (hop, info.n_channels)), g.constant(np.ones(hop, np.bool_)), info, hop)
     onset, length = g.input("onset", np.int64, (1,)), g.input("length", np.int64, (1,))
     for k, (made, lower) in enumerate(zip(build_stages(spec, fitting=False), lowerings, strict=True)):
@@ -78,7 +100,11 @@ def build_graph(fitted: FittedChain, *, late_s: float = LATE_S) -> onnx.ModelPro
         g, onset, length, oldest, ring_rows=ring[1], hop=hop, offset=offset, lengths=lengths
     )
     n_classes = len(fitted.decoder.classes_)
-    scores = _scores(g, scored, fitted, ring[0], (ready, start, stop, n))
+
+    def window() -> Cut:
+        return Cut(g.op("Slice", ring[0], start, stop, g.ints(0)), n, x.info.n_channels, lengths)
+
+    scores = _scores(g, scored, fitted, ready, window)
     g.output(scores, "scores", np.float64, (n_classes,))
     g.output(ready, "ready", np.int64, (1,))
     g.output(x.valid, "valid", np.bool_, (hop,))
@@ -99,6 +125,7 @@ def build_graph(fitted: FittedChain, *, late_s: float = LATE_S) -> onnx.ModelPro
         states=[State(name, dtype.name, shape) for name, dtype, shape in g.states],
         versions={name: _version(name) for name in ("volo", "numpy", "scipy", "onnx")},
         test_scores=_test_scores(fitted, pipeline),
+        precision=precision,
     )
     return g.model(fitted.decoder_id, _version("volo"), {KEY: manifest.to_json()})
 
@@ -144,19 +171,12 @@ def _answer(
     return ready, start, stop, n
 
 
-def _scores(
-    g: GraphBuilder,
-    lower: DecoderLowering,
-    fitted: FittedChain,
-    ring: str,
-    answer: tuple[str, str, str, str],
-) -> str:
+def _scores(g: GraphBuilder, lower: DecoderLowering, fitted: FittedChain, ready: str, window: Callable[[], Cut]) -> str:
     """Return the scores of the window, or NaN where none is ready; only then is anything computed."""
-    ready, start, stop, n = answer
     n_classes = len(fitted.decoder.classes_)
 
     def score() -> str:
-        return lower(g, fitted.decoder, g.op("Slice", ring, start, stop, g.ints(0)), n)
+        return lower(g, fitted.decoder, window())
 
     def nothing() -> str:
         return g.op("Identity", g.constant(np.full(n_classes, np.nan)))

@@ -10,6 +10,7 @@ from volo_acquisition.types import StreamInfo
 from volo_decoders.fitted import FittedChain
 from volo_decoders.onnx.gate import check_model, read_model
 from volo_decoders.onnx.runner import ExportedDecoder, OnnxRunner
+from volo_decoders.onnx.signature import check_signature
 from volo_decoders.pipeline.decoding import Decoding
 from volo_decoders.pipeline.stopping import Accumulator
 
@@ -66,12 +67,22 @@ def exported_chain(data: bytes, where: str = "the model") -> ExportedChain:
     )
 
 
-def load_exported(path: Path) -> ExportedChain:
+def load_exported(path: Path, *, key: Path | None = None) -> ExportedChain:
     """Return the chain in a file that `volo export` wrote.
+
+    Parameters
+    ----------
+    path : Path
+        The file.
+    key : Path or None
+        Public key: the file must have a valid signature beside it, see `signature.check_signature`.
 
     Raises
     ------
     FileError, DecoderError
         If the file cannot be read or is refused.
     """
-    return exported_chain(read_model(path), str(path))
+    data = read_model(path)
+    if key is not None:
+        check_signature(data, path, key)
+    return exported_chain(data, str(path))

@@ -7,6 +7,7 @@ from pathlib import Path
 from volo_acquisition.errors import DecoderError, FileError, Reason
 from volo_decoders.onnx.graph import NEXT
 from volo_decoders.onnx.manifest import KEY, Manifest
+from volo_decoders.onnx.operators import DOMAINS, OPERATORS
 from volo_decoders.onnx.wire import ModelOutline, Tensor, WireError, outline
 
 __all__ = ["MAX_BYTES", "MAX_NODES", "check_model", "read_model"]
@@ -15,8 +16,6 @@ __all__ = ["MAX_BYTES", "MAX_NODES", "check_model", "read_model"]
 MAX_BYTES = 200_000_000
 #: Most nodes that a graph may have.
 MAX_NODES = 5_000
-#: Sets of operators that come with onnxruntime and are not extensions.
-DOMAINS = frozenset({"", "ai.onnx"})
 #: Number formats as ONNX numbers them.
 FORMATS = {"float32": 1, "int64": 7, "bool": 9, "float64": 11}
 #: How other files begin that are handed out as models.
@@ -94,18 +93,16 @@ def check_model(data: bytes, where: str = "the model") -> Manifest:
 
 
 def _problem(found: ModelOutline) -> str:
-    if found.external:
-        return "some of its numbers lie outside the file (external data)"
-    if found.n_functions:
-        return "it defines functions or training graphs, which no exported chain does"
-    unknown = found.domains - DOMAINS
-    if unknown:
-        return f"it needs operators of {', '.join(sorted(unknown))}"
-    if found.n_nodes > MAX_NODES:
-        return f"its graph has {found.n_nodes} nodes, allowed are {MAX_NODES}"
-    if KEY not in found.metadata:
-        return f"it has no metadata {KEY!r}: Volo did not export it"
-    return ""
+    strange = sorted(found.operators - OPERATORS)
+    checks = (
+        (found.external, "some of its numbers lie outside the file (external data)"),
+        (found.n_functions, "it defines functions or training graphs, which no exported chain does"),
+        (found.domains - DOMAINS, f"it needs operators of {', '.join(sorted(found.domains - DOMAINS))}"),
+        (strange, f"it has operators that no exported chain has: {', '.join(strange[:5])}"),
+        (found.n_nodes > MAX_NODES, f"its graph has {found.n_nodes} nodes, allowed are {MAX_NODES}"),
+        (KEY not in found.metadata, f"it has no metadata {KEY!r}: Volo did not export it"),
+    )
+    return next((problem for wrong, problem in checks if wrong), "")
 
 
 def _ends_differ(found: ModelOutline, manifest: Manifest) -> str:

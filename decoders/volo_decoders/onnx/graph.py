@@ -13,8 +13,10 @@ from volo_acquisition.errors import DecoderError, Reason
 if TYPE_CHECKING:
     import onnx
 
-__all__ = ["NEXT", "OPSET", "GraphBuilder", "import_onnx"]
+__all__ = ["NEXT", "OPSET", "PRECISIONS", "GraphBuilder", "import_onnx"]
 
+#: How weights may be kept.
+PRECISIONS = ("float64", "float16", "int8")
 #: Version of the operators' definitions.
 OPSET = 18
 #: Version of the file's layout that goes with it.
@@ -45,14 +47,22 @@ def import_onnx() -> Any:
 class GraphBuilder:
     """Collects nodes; a tensor is its name.
 
+    Parameters
+    ----------
+    precision : {"float64", "float16", "int8"}
+        How the weights of decoders are kept, see `weights`; filters and their states are in double in any case.
+
     Attributes
     ----------
     states : list of (str, dtype, shape)
         In the order in which they were asked for. All start as zeros.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, precision: str = "float64") -> None:
+        if precision not in PRECISIONS:
+            raise ValueError(f"precision: got {precision!r}, allowed are {', '.join(PRECISIONS)}")
         self._onnx = import_onnx()
+        self._precision = precision
         self._nodes: list[onnx.NodeProto] = []
         self._constants: list[onnx.TensorProto] = []
         self._known: dict[tuple[str, tuple[int, ...], bytes], str] = {}
@@ -105,6 +115,24 @@ class GraphBuilder:
             self._known[key] = name = self._name("const")
             self._constants.append(self._onnx.numpy_helper.from_array(array, name))
         return self._known[key]
+
+    def weights(self, values: NDArray[np.float64]) -> str:
+        """Return weights of a decoder as float64; kept in the graph's precision.
+
+        In float16 they are scaled by their largest value, so that none overflows; in int8 each row, along the last
+        axis, has a scale of its own.
+        """
+        array = np.ascontiguousarray(values, np.float64)
+        if self._precision == "float64" or not array.size:
+            return self.constant(array)
+        rows = -1 if self._precision == "int8" and array.ndim else None
+        top = np.abs(array).max(axis=rows, keepdims=True)
+        top = np.where(top > 0.0, top, 1.0)
+        if self._precision == "float16":
+            kept, scale = (array / top).astype(np.float16), top
+        else:
+            kept, scale = np.rint(array / top * 127.0).astype(np.int8), top / 127.0
+        return self.op("Mul", self.cast(self.constant(kept), np.float64), self.constant(scale))
 
     def ints(self, *values: int) -> str:
         """Return a constant of int64, shape (n_values,)."""

@@ -11,7 +11,17 @@ from volo_acquisition.errors import DecoderError, Reason
 from volo_acquisition.types import StreamInfo
 from volo_decoders.onnx.graph import GraphBuilder
 
-__all__ = ["DecoderLowering", "Signal", "StageLowering", "decoder", "decoder_lowering", "stage", "stage_lowering"]
+__all__ = [
+    "Cut",
+    "DecoderLowering",
+    "Signal",
+    "StageLowering",
+    "decoder",
+    "decoder_lowering",
+    "stage",
+    "stage_lowering",
+    "why_not",
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,20 +46,39 @@ class Signal:
     hop: int
 
 
+@dataclass(frozen=True, slots=True)
+class Cut:
+    """A window inside a graph.
+
+    Attributes
+    ----------
+    samples : str
+        Tensor of float32, shape (n_samples, n_rows), in microvolt; `n_samples` is one of `lengths`.
+    n : str
+        `n_samples` as int64, shape (1,).
+    n_rows : int
+        Rows of the window as the decoder knows it: channels, band after band.
+    lengths : tuple of int
+        What `n_samples` may be, ascending.
+    """
+
+    samples: str
+    n: str
+    n_rows: int
+    lengths: tuple[int, ...]
+
+
 #: ``(graph, stage after reset, its input, description of its output, prefix of its states' names) -> its output``
 StageLowering = Callable[[GraphBuilder, Any, Signal, StreamInfo, str], Signal]
-#: ``(graph, fitted decoder, window (n_samples, n_rows), n_samples as int64 (1,)) -> scores float64 (n_classes,)``
-DecoderLowering = Callable[[GraphBuilder, Any, str, str], str]
+#: ``(graph, fitted decoder, window) -> scores float64 (n_classes,)``
+DecoderLowering = Callable[[GraphBuilder, Any, Cut], str]
 
 _STAGES: dict[str, StageLowering] = {}
 _DECODERS: dict[str, DecoderLowering] = {}
 #: Where the lowerings of the built-in stages and decoders are.
-_BUILT_IN = ("volo_decoders.onnx.stages", "volo_decoders.onnx.etrca")
+_BUILT_IN = tuple(f"volo_decoders.onnx.{name}" for name in ("stages", "etrca", "cca", "imagery"))
 #: Why there is none for some decoders.
-_WHY_NOT = {
-    "fbcca": "it orthonormalises the channels of every window anew (QR and singular values), for which ONNX has no "
-    "operators",
-}
+_WHY_NOT: dict[str, str] = {}
 
 
 def stage(name: str) -> Callable[[StageLowering], StageLowering]:
@@ -88,13 +117,19 @@ def decoder_lowering(name: str) -> DecoderLowering:
     return _DECODERS[name]
 
 
+def why_not(name: str) -> str:
+    """Return why the decoder registered as `name` has no ONNX form; empty if it has one."""
+    _load()
+    return "" if name in _DECODERS else _WHY_NOT.get(name, "nobody has written it as a graph yet")
+
+
 def _load() -> None:
     for module in _BUILT_IN:
         import_module(module)
 
 
 def _not_exportable(kind: str, name: str, known: dict[str, Any]) -> DecoderError:
-    why = _WHY_NOT.get(name, "nobody has written it as a graph yet")
+    why = why_not(name) if kind == "decoder" else "nobody has written it as a graph yet"
     return DecoderError(
         f"the chain is not exportable: {kind} {name!r} has no ONNX form, because {why}",
         reason=Reason.UNSUPPORTED,

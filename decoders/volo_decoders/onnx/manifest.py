@@ -12,6 +12,7 @@ from typing import Any
 from volo_acquisition.errors import ConfigError, DecoderError, Reason
 from volo_acquisition.types import Channel, ChannelKind, StreamInfo
 from volo_decoders.chain import ChainSpec
+from volo_decoders.onnx.graph import PRECISIONS
 from volo_decoders.pipeline.stopping import Stopping, make_stopping
 
 __all__ = ["KEY", "SCHEMA", "Manifest", "State", "chain_sha256"]
@@ -64,7 +65,10 @@ class Manifest:
     versions : dict
         Of what made the file.
     test_scores : list of list of float
-        For each length, the scores of the Python chain for `testvector.noise_of_integers` with the onset at sample 0.
+        For each length, the scores for `testvector.noise_of_integers` with the onset at sample 0: those of the Python
+        chain, or of the graph itself where it keeps its weights in another precision.
+    precision : str
+        How the decoder's weights are kept, see `graph.GraphBuilder.weights`.
     """
 
     decoder_id: str
@@ -83,6 +87,7 @@ class Manifest:
     states: list[State]
     versions: dict[str, str]
     test_scores: list[list[float]]
+    precision: str = "float64"
 
     @property
     def spec(self) -> ChainSpec:
@@ -153,6 +158,8 @@ class Manifest:
             raise ValueError("the chain is not the one its hash names")
         if list(self.spec.window.samples(self.contract.rate_hz)) != self.lengths_samples:
             raise ValueError("the window lengths are not those of the chain")
+        if self.precision not in PRECISIONS:
+            raise ValueError(f"its precision is {self.precision!r}, known are {', '.join(PRECISIONS)}")
         texts = (self.decoder_id, *self.classes)
         if not self.classes or not all(isinstance(text, str) for text in texts):
             raise ValueError("the decoder's id and at least one class must be texts")

@@ -36,6 +36,8 @@ class Parity:
         Whether the decisions agree in trial, label, last sample and number of windows.
     windows_equal : bool
         Whether both looked at the same windows.
+    agreement : float
+        Share of the Python chain's decisions that the graph took alike, 0 to 1.
     """
 
     n_predictions: int
@@ -44,6 +46,7 @@ class Parity:
     relative: float
     decisions_equal: bool
     windows_equal: bool
+    agreement: float
 
     @property
     def passed(self) -> bool:
@@ -93,13 +96,15 @@ def compare(
     both = [(scores, graph[key]) for key, scores in python.items() if key in graph]
     difference = max((float(np.abs(a - b).max()) for a, b in both), default=0.0)
     largest = max((float(np.abs(a).max()) for a, _ in both), default=0.0)
+    wanted, got = ([_outcome(decision) for decision in some] for some in decisions)
     return Parity(
         len(predictions[0]),
         len(decisions[0]),
         difference,
         difference / largest if largest > 0.0 else difference,
-        [_outcome(d) for d in decisions[0]] == [_outcome(d) for d in decisions[1]],
+        wanted == got,
         list(python) == list(graph),
+        len(set(wanted) & set(got)) / len(wanted) if wanted else 1.0,
     )
 
 

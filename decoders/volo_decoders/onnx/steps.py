@@ -5,25 +5,18 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-import onnxruntime
 from numpy.typing import NDArray
-from onnxruntime.capi import onnxruntime_pybind11_state as failures
 
 from volo_acquisition.errors import DecoderError, Reason
 from volo_decoders.onnx.gate import check_model
 from volo_decoders.onnx.graph import NEXT
+from volo_decoders.onnx.session import LimitedSession
 from volo_decoders.onnx.testvector import noise_of_integers
 
 __all__ = ["Answer", "Steps"]
 
 #: Largest difference from the scores in the file, relative to the largest of them, at which it is still trusted.
 TOLERANCE = 1e-5
-#: What onnxruntime raises: a class for each of its own states, and what its C++ parts throw.
-_FAILURES: tuple[type[Exception], ...] = (
-    RuntimeError,
-    *(kind for kind in vars(failures).values() if isinstance(kind, type) and issubclass(kind, Exception)),
-)
-
 #: Scores, shape (n_classes,); number of the window length they belong to, 0 for none; validity, shape (hop,).
 Answer = tuple[NDArray[np.float64], int, NDArray[np.bool_]]
 
@@ -37,6 +30,8 @@ class Steps:
         The file. It passes the gate (`gate.check_model`), and then must give the scores that it was exported with.
     where : str
         Its name, for messages.
+    check : bool
+        Whether the test scores are compared; only the exporter, which computes them, does without.
 
     Raises
     ------
@@ -44,21 +39,16 @@ class Steps:
         If the file is refused, or computes something else than was exported.
     """
 
-    def __init__(self, data: bytes, where: str = "the model") -> None:
+    def __init__(self, data: bytes, where: str = "the model", *, check: bool = True) -> None:
         self.manifest = check_model(data, where)
-        options = onnxruntime.SessionOptions()
-        options.intra_op_num_threads = options.inter_op_num_threads = 1
-        options.execution_mode = onnxruntime.ExecutionMode.ORT_SEQUENTIAL
-        options.log_severity_level = 4  # what fails is raised; nothing is written past the console
-        try:
-            self._session = onnxruntime.InferenceSession(data, options, providers=["CPUExecutionProvider"])
-        except _FAILURES as error:
-            raise self._failed(where, error) from error
+        self._session = LimitedSession(data, where)
         self._states = [state.name for state in self.manifest.states]
         self._outputs = ["scores", "ready", "valid", *(name + NEXT for name in self._states)]
         self._no_chunk = np.zeros((self.manifest.hop_samples, len(self.manifest.stream["channels"])))
         self.restart()
-        self._check(where)
+        if check:
+            with self._session.deadline():
+                self._check(where)
 
     def restart(self) -> None:
         """Forget everything."""
@@ -88,38 +78,34 @@ class Steps:
 
     def _run(self, chunk: NDArray[np.float64], onset: int, length: int) -> list[NDArray[Any]]:
         question = {"chunk": chunk, "onset": np.array([onset]), "length": np.array([length])}
-        try:
-            outputs: list[NDArray[Any]] = self._session.run(self._outputs, {**question, **self.states})
-        except _FAILURES as error:
-            raise self._failed("the model", error) from error
-        return outputs
+        return self._session.run(self._outputs, {**question, **self.states})
 
-    @staticmethod
-    def _failed(where: str, error: Exception) -> DecoderError:
-        what = " ".join(str(error).split())[:200]
-        return DecoderError(
-            f"{where} cannot be run by onnxruntime {onnxruntime.__version__}: {what}",
-            reason=Reason.DAMAGED,
-            hint="export the decoder again, or update onnxruntime",
-        )
+    def test_scores(self) -> NDArray[np.float64]:
+        """Return the scores of the test vector, shape (n_lengths, n_classes); forgets everything else.
 
-    def _check(self, where: str) -> None:
-        """Compare with the scores the Python chain gave for the test vector when the file was made."""
+        A row is NaN where the graph has no answer.
+        """
         manifest = self.manifest
         hop, longest = manifest.hop_samples, manifest.lengths_samples[-1]
         n_steps = -(-(manifest.offset_samples + longest) // hop)
         signal = noise_of_integers(n_steps * hop, len(manifest.stream["channels"]))
+        self.restart()
         for k in range(n_steps):
             self.step(signal[k * hop : (k + 1) * hop])
-        expected = np.array(manifest.test_scores)
-        answers = [self.ask(n_steps * hop, k + 1) for k in range(len(expected))]
-        got = np.array([scores for scores, _, _ in answers])
+        answers = [self.ask(n_steps * hop, k + 1) for k in range(len(manifest.lengths_samples))]
+        self.restart()
+        return np.array(
+            [scores if ready == k + 1 else np.full(len(scores), np.nan) for k, (scores, ready, _) in enumerate(answers)]
+        )
+
+    def _check(self, where: str) -> None:
+        """Compare with the scores that the file says it gives for the test vector."""
+        expected, got = np.array(self.manifest.test_scores), self.test_scores()
         largest = float(np.abs(expected).max())
         error = float(np.abs(got - expected).max()) / largest if largest > 0.0 else float(np.abs(got).max())
-        if [ready for _, ready, _ in answers] != list(range(1, len(expected) + 1)) or not error <= TOLERANCE:
+        if not error <= TOLERANCE:
             raise DecoderError(
                 f"{where} does not compute what it was exported with: its test scores are off by {error:.1e}",
                 reason=Reason.DAMAGED,
                 hint="export the decoder again; if that does not help, update onnxruntime",
             )
-        self.restart()

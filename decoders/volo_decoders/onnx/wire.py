@@ -36,6 +36,8 @@ class ModelOutline:
     ----------
     domains : set of str
         Of its operators, those inside branches included.
+    operators : set of str
+        Kinds of its nodes, those inside branches included.
     n_nodes : int
         Nodes, those inside branches included.
     inputs, outputs : dict
@@ -49,6 +51,7 @@ class ModelOutline:
     """
 
     domains: set[str] = field(default_factory=set)
+    operators: set[str] = field(default_factory=set)
     n_nodes: int = 0
     inputs: dict[str, Tensor] = field(default_factory=dict)
     outputs: dict[str, Tensor] = field(default_factory=dict)
@@ -110,6 +113,8 @@ class _Reader:
         for number, value in self._fields(data):
             if number == 7:
                 domain = _text(value)
+            elif number == 4:
+                self._found.operators.add(_text(value))
             elif number == 5:
                 self._attribute(_message(value), depth)
         self._found.domains.add(domain)
