@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import io
 import json
 import zipfile
@@ -21,7 +22,7 @@ from volo_decoders.onnx import gate
 from volo_decoders.onnx.export import export_bytes
 from volo_decoders.onnx.exported import exported_chain, load_exported
 from volo_decoders.onnx.gate import check_model
-from volo_decoders.onnx.manifest import KEY
+from volo_decoders.onnx.manifest import KEY, KEY_SHA256
 from volo_decoders.onnx.steps import Steps
 from volo_decoders.onnx.wire import WireError, outline
 from volo_decoders.pipeline.windower import WindowSpec
@@ -69,7 +70,8 @@ def other_manifest(**changes: Any) -> bytes:
     def change(model: Any) -> None:
         values = json.loads(model.metadata_props[0].value)
         values.update(changes)
-        model.metadata_props[0].value = json.dumps(values)
+        text = json.dumps(values)
+        onnx.helper.set_model_props(model, {KEY: text, KEY_SHA256: hashlib.sha256(text.encode()).hexdigest()})
 
     return altered(change)
 

@@ -17,9 +17,9 @@ from volo_acquisition.errors import DecoderError, Reason
 from volo_acquisition.types import Chunk, Marker
 from volo_decoders.chain import build_pipeline, build_stages
 from volo_decoders.fitted import FittedChain
-from volo_decoders.onnx.graph import GraphBuilder
+from volo_decoders.onnx.graph import GraphBuilder, import_onnx
 from volo_decoders.onnx.lowering import Cut, DecoderLowering, Signal, decoder_lowering, stage_lowering
-from volo_decoders.onnx.manifest import KEY, Manifest, State, chain_sha256, stream_to_dict
+from volo_decoders.onnx.manifest import KEY, Manifest, State, chain_sha256, entries, stream_to_dict
 from volo_decoders.onnx.steps import Steps
 from volo_decoders.onnx.testvector import noise_of_integers
 from volo_decoders.pipeline.online import OnlinePipeline
@@ -49,10 +49,10 @@ def export_bytes(fitted: FittedChain, *, late_s: float = LATE_S, precision: str 
     data: bytes = model.SerializeToString(deterministic=True)
     if precision == "float64":
         return data
-    (entry,) = model.metadata_props
-    manifest = Manifest.from_json(entry.value, "the model")
+    (text,) = [entry.value for entry in model.metadata_props if entry.key == KEY]
     scores = Steps(data, check=False).test_scores()
-    entry.value = replace(manifest, test_scores=scores.tolist()).to_json()
+    manifest = replace(Manifest.from_json(text, "the model"), test_scores=scores.tolist())
+    import_onnx().helper.set_model_props(model, entries(manifest))
     own: bytes = model.SerializeToString(deterministic=True)
     return own
 
@@ -127,7 +127,7 @@ def build_graph(fitted: FittedChain, *, late_s: float = LATE_S, precision: str =
         test_scores=_test_scores(fitted, pipeline),
         precision=precision,
     )
-    return g.model(fitted.decoder_id, _version("volo"), {KEY: manifest.to_json()})
+    return g.model(fitted.decoder_id, _version("volo"), entries(manifest))
 
 
 def _remember(g: GraphBuilder, x: Signal, n_rows: int) -> tuple[tuple[str, int], str]:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import hashlib
 from pathlib import Path
 
 from volo_acquisition.errors import DecoderError, FileError, Reason
 from volo_decoders.onnx.graph import NEXT
-from volo_decoders.onnx.manifest import KEY, Manifest
+from volo_decoders.onnx.manifest import KEY, KEY_SHA256, Manifest
 from volo_decoders.onnx.operators import DOMAINS, OPERATORS
 from volo_decoders.onnx.wire import ModelOutline, Tensor, WireError, outline
 
@@ -101,6 +102,10 @@ def _problem(found: ModelOutline) -> str:
         (strange, f"it has operators that no exported chain has: {', '.join(strange[:5])}"),
         (found.n_nodes > MAX_NODES, f"its graph has {found.n_nodes} nodes, allowed are {MAX_NODES}"),
         (KEY not in found.metadata, f"it has no metadata {KEY!r}: Volo did not export it"),
+        (
+            found.metadata.get(KEY_SHA256) != hashlib.sha256(found.metadata.get(KEY, "").encode()).hexdigest(),
+            f"its manifest is not the one that {KEY_SHA256!r} names",
+        ),
     )
     return next((problem for wrong, problem in checks if wrong), "")
 

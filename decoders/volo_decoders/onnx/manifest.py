@@ -15,10 +15,12 @@ from volo_decoders.chain import ChainSpec
 from volo_decoders.onnx.graph import PRECISIONS
 from volo_decoders.pipeline.stopping import Stopping, make_stopping
 
-__all__ = ["KEY", "SCHEMA", "Manifest", "State", "chain_sha256"]
+__all__ = ["KEY", "KEY_SHA256", "SCHEMA", "Manifest", "State", "chain_sha256", "entries"]
 
 #: The metadata entry of the file that holds the manifest.
 KEY = "volo.manifest"
+#: The metadata entry that holds the SHA-256 of the manifest's text.
+KEY_SHA256 = "volo.manifest.sha256"
 #: Version of the manifest and of the contract between file and host; newer files are refused.
 SCHEMA = 1
 #: Most numbers that the states of a file, or the test vector for its longest window, may have.
@@ -190,6 +192,12 @@ class Manifest:
             raise ValueError("the states 'ring' and 'filled' are missing")
         if ring[0] < self.lengths_samples[-1] + self.late_samples + 2 * self.hop_samples:
             raise ValueError("the ring is shorter than the windows")
+
+
+def entries(manifest: Manifest) -> dict[str, str]:
+    """Return the metadata entries of a file: the manifest, and its hash."""
+    text = manifest.to_json()
+    return {KEY: text, KEY_SHA256: hashlib.sha256(text.encode()).hexdigest()}
 
 
 def chain_sha256(chain: Mapping[str, Any]) -> str:
