@@ -1,4 +1,4 @@
-"""The scores of `ssvep.trca.ETRCA` as a piece of a graph, for windows of any of the chain's lengths."""
+"""The scores of `ssvep.trca.ETRCA` and its variants as a piece of a graph, for windows of any length."""
 
 from __future__ import annotations
 
@@ -13,6 +13,9 @@ __all__ = ["centred_columns"]
 _EPS = float(np.finfo(np.float64).eps)
 
 
+@decoder("trca")
+@decoder("trca_r")
+@decoder("ms_etrca")
 @decoder("etrca")
 def _etrca(g: GraphBuilder, made: ETRCA, cut: Cut) -> str:
     """Repeat `ETRCA._score`: truncated templates are the first `n` samples of the projected ones."""

@@ -9,10 +9,10 @@ import numpy as np
 
 from volo_decoders.onnx.graph import GraphBuilder
 
-__all__ = ["largest_eigenvalue", "transposed", "whitening"]
+__all__ = ["first_eigenpair", "largest_eigenvalue", "transposed", "whitening"]
 
-#: Squarings after which the sum of eigenvalues' powers differs from the largest one's by less than 2e-7 of it.
-SQUARINGS = 24
+#: Squarings after which the sum of eigenvalues' powers differs from the largest one's by less than 1e-8 of it.
+SQUARINGS = 28
 
 
 def transposed(g: GraphBuilder, matrices: str, n_axes: int) -> str:
@@ -66,10 +66,33 @@ def whitening(g: GraphBuilder, gram: str, n: int, n_axes: int, tolerance: str) -
 
 
 def largest_eigenvalue(g: GraphBuilder, matrices: str, n: int, n_axes: int) -> str:
-    """Return the largest eigenvalue of positive semidefinite matrices, shape (..., 1, 1).
+    """Return the largest eigenvalue of positive semidefinite matrices, shape (..., 1, 1)."""
+    return _power(g, matrices, n, n_axes)[0]
 
-    The p-th root of the trace of the p-th power, for p = 2^24: the trace of ``A^p`` is the sum of the eigenvalues'
-    p-th powers, at most n times the largest one's. Every power is divided by its trace, so that none underflows.
+
+def first_eigenpair(g: GraphBuilder, matrices: str, n: int, n_axes: int) -> tuple[str, str]:
+    """Return the largest eigenvalue (..., 1, 1) and its eigenvector (..., n, 1), of length 1 and any sign.
+
+    A high power of a matrix, divided by its trace, is the projection on the first eigenvector; its longest column is
+    taken. Where two eigenvalues are the same, the vector is any of their plane.
+    """
+    value, power = _power(g, matrices, n, n_axes)
+    last = n_axes - 1
+    diagonal = g.op("ReduceSum", g.op("Mul", power, g.constant(np.eye(n))), g.ints(last))  # (..., n, 1)
+    row = transposed(g, diagonal, n_axes)
+    at = g.op("ArgMax", row, axis=last, keepdims=1)
+    picked = g.cast(g.op("Equal", at, g.ints(*range(n))), np.float64)  # (..., 1, n)
+    column = g.op("ReduceSum", g.op("Mul", power, picked), g.ints(last))
+    length = g.op("Sqrt", g.op("ReduceSum", g.op("Mul", column, column), g.ints(last - 1)))
+    zero, one = g.constant(np.float64(0.0)), g.constant(np.float64(1.0))
+    return value, g.op("Div", column, g.op("Where", g.op("Greater", length, zero), length, one))
+
+
+def _power(g: GraphBuilder, matrices: str, n: int, n_axes: int) -> tuple[str, str]:
+    """Return the largest eigenvalue, and the matrix to the power of 2^SQUARINGS over its trace.
+
+    The p-th root of the trace of the p-th power: the trace of ``A^p`` is the sum of the eigenvalues' p-th powers, at
+    most n times the largest one's. Every power is divided by its trace, so that none underflows.
     """
     zero, one = g.constant(np.float64(0.0)), g.constant(np.float64(1.0))
     eye = g.constant(np.eye(n))
@@ -84,8 +107,7 @@ def largest_eigenvalue(g: GraphBuilder, matrices: str, n: int, n_axes: int) -> s
     power, logarithm = g.op("Div", matrices, safe), g.op("Log", safe)
     for k in range(1, SQUARINGS + 1):
         power = g.op("MatMul", power, power)
-        trace = trace_of(power)
-        trace = g.op("Where", present, trace, one)
+        trace = g.op("Where", present, trace_of(power), one)
         power = g.op("Div", power, trace)
         logarithm = g.op("Add", logarithm, g.op("Mul", g.op("Log", trace), g.constant(np.float64(0.5**k))))
-    return g.op("Where", present, g.op("Exp", logarithm), zero)
+    return g.op("Where", present, g.op("Exp", logarithm), zero), power

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from importlib import import_module
 from typing import Any
 
+import numpy as np
+
 from volo_acquisition.errors import DecoderError, Reason
 from volo_acquisition.types import StreamInfo
 from volo_decoders.onnx.graph import GraphBuilder
@@ -18,6 +20,7 @@ __all__ = [
     "StageLowering",
     "decoder",
     "decoder_lowering",
+    "per_length",
     "stage",
     "stage_lowering",
     "why_not",
@@ -76,9 +79,26 @@ DecoderLowering = Callable[[GraphBuilder, Any, Cut], str]
 _STAGES: dict[str, StageLowering] = {}
 _DECODERS: dict[str, DecoderLowering] = {}
 #: Where the lowerings of the built-in stages and decoders are.
-_BUILT_IN = tuple(f"volo_decoders.onnx.{name}" for name in ("stages", "etrca", "cca", "imagery"))
+_NAMES = ("stages", "etrca", "cca", "class_averages", "tdca", "imagery")
+_BUILT_IN = tuple(f"volo_decoders.onnx.{name}" for name in _NAMES)
 #: Why there is none for some decoders.
 _WHY_NOT: dict[str, str] = {}
+
+
+def per_length(g: GraphBuilder, cut: Cut, n_classes: int, build: Callable[[int], str]) -> str:
+    """Return scores that `build` makes for each window length on its own; only the branch of the window is computed.
+
+    For decoders whose constants depend on the length. `build` gets the number of samples and returns float64
+    (n_classes,).
+    """
+
+    def nest(lengths: tuple[int, ...]) -> str:
+        if len(lengths) == 1:
+            return build(lengths[0])
+        here = g.op("Equal", cut.n, g.ints(lengths[0]))
+        return g.choose(here, lambda: build(lengths[0]), lambda: nest(lengths[1:]), np.float64, [n_classes])
+
+    return nest(cut.lengths)
 
 
 def stage(name: str) -> Callable[[StageLowering], StageLowering]:

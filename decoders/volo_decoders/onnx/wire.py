@@ -14,7 +14,7 @@ __all__ = ["ModelOutline", "Tensor", "WireError", "outline"]
 #: A message that holds more fields than this is not worth reading.
 MAX_FIELDS = 1_000_000
 #: Graphs inside graphs, at most.
-MAX_DEPTH = 8
+MAX_DEPTH = 24
 _EXTERNAL = 1
 #: A field's value: a number, or the bytes of a text, an array or a message.
 _Value = int | memoryview

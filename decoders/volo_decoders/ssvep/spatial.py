@@ -6,7 +6,13 @@ import numpy as np
 import scipy.linalg
 from numpy.typing import NDArray
 
-__all__ = ["discriminant_filters", "filters_as_meegkit", "task_related_filters"]
+__all__ = [
+    "canonical_filters",
+    "discriminant_filters",
+    "filters_as_meegkit",
+    "task_related_filters",
+    "whitening_filters",
+]
 
 _EPS = float(np.finfo(np.float64).eps)
 
@@ -26,7 +32,7 @@ def task_related_filters(S: NDArray[np.float64], Q: NDArray[np.float64]) -> NDAr
     filters : ndarray, shape (..., n_channels)
         The component that is largest in size is positive; zero where `Q` is zero.
     """
-    whitening = _whitening(Q)
+    whitening = whitening_filters(Q)
     # S + 2 Q has the eigenvectors of S, and eigenvalues above 0: directions left out (0) can never win.
     whitened = whitening.swapaxes(-1, -2) @ S @ whitening
     n_channels = Q.shape[-1]
@@ -77,7 +83,7 @@ def discriminant_filters(
         ``within w``: how each component shows in the rows (Haufe et al. 2014, NeuroImage 87:96, DOI
         10.1016/j.neuroimage.2013.10.067; the components are uncorrelated within classes and have variance 1).
     """
-    whitening = _whitening(within)
+    whitening = whitening_filters(within)
     whitening = whitening[:, whitening.any(axis=0)]
     _, components = np.linalg.eigh(whitening.T @ between @ whitening)
     filters = whitening @ components[:, ::-1][:, :n_components]
@@ -108,12 +114,12 @@ def canonical_filters(
     v : ndarray, shape (..., n_columns)
         ``u^T x`` and ``v^T y`` correlate as strongly as any; zero where there is no signal.
     """
-    left, right = _whitening(inner), _whitening(outer)
+    left, right = whitening_filters(inner), whitening_filters(outer)
     u, _, v = np.linalg.svd(left.swapaxes(-1, -2) @ cross @ right, full_matrices=False)
     return (left @ u[..., :1])[..., 0], (right @ v.swapaxes(-1, -2)[..., :1])[..., 0]
 
 
-def _whitening(scatter: NDArray[np.float64]) -> NDArray[np.float64]:
+def whitening_filters(scatter: NDArray[np.float64]) -> NDArray[np.float64]:
     """Return W with ``W^T scatter W`` the identity on the directions that vary, and zero columns for the others."""
     power = np.einsum("...ii->...i", scatter)
     scale = 1.0 / np.sqrt(np.where(power > 0.0, power, 1.0))

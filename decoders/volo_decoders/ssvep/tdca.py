@@ -234,13 +234,17 @@ class TDCA(ScoredClassifier):
                 f"X: got windows of {n_samples} samples, expected {self.n_delays + 2} to {longest}, those fitted on"
             )
 
-    def _score(self, window: NDArray[np.floating[Any]]) -> NDArray[np.float64]:
-        n_samples = min(window.shape[1], self.averages_.shape[3])
+    def scoring_of(self, n_samples: int) -> TdcaScoring:
+        """Return what scores windows of `n_samples`, which is at most what the averages have."""
         scoring = self._scoring.get(n_samples)
         if scoring is None:
             bases = self._bases(self._frequencies, n_samples)
             scoring = TdcaScoring(self.filters_, self.averages_[..., :n_samples], bases)
             self._scoring[n_samples] = scoring
+        return scoring
+
+    def _score(self, window: NDArray[np.floating[Any]]) -> NDArray[np.float64]:
+        n_samples = min(window.shape[1], self.averages_.shape[3])
         x = centred(window[:, :n_samples]).reshape(self.n_bands, -1, n_samples)
-        scores: NDArray[np.float64] = self._weights @ scoring.correlations(x)
+        scores: NDArray[np.float64] = self._weights @ self.scoring_of(n_samples).correlations(x)
         return scores

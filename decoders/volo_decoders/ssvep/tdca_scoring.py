@@ -115,6 +115,20 @@ class TdcaScoring:
         self._columns = np.ascontiguousarray(bases.transpose(1, 0, 2)).reshape(n, -1)
         self._column_sums = bases.sum(axis=1)  # (n_classes, 2 * n_harmonics)
 
+    def arrays(self) -> dict[str, NDArray[np.float64]]:
+        """Return what `correlations` computes with, by name, for a graph that repeats it."""
+        return {
+            "turned": self._turned,
+            "products": self._products,
+            "constant": self._constant,
+            "lengths": self._lengths,
+            "shift_front": self._shift_front,
+            "shift_inside": self._shift_inside,
+            "shift_power": self._shift_power,
+            "columns": self._columns,
+            "column_sums": self._column_sums,
+        }
+
     def correlations(self, x: NDArray[np.float64]) -> NDArray[np.float64]:
         """Return the correlations, shape (n_bands, n_classes), of a centred window (n_bands, n_channels, n_samples)."""
         n_bands, n_channels, n = x.shape
