@@ -15,9 +15,7 @@ EXAMPLE = """examples:
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Add the command's options."""
-    parser.add_argument(
-        "--decoder", required=True, metavar="DIR", help="folder that `volo train` wrote, or an .onnx file"
-    )
+    parser.add_argument("--decoder", required=True, metavar="DIR", help="folder of `volo train`, or an .onnx file")
     parser.add_argument(
         "--source",
         default="synthetic",
