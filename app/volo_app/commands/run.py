@@ -14,7 +14,7 @@ HELP = "run an exported decoder (.onnx) on a source; needs only numpy, onnxrunti
 EXAMPLE = """examples:
   volo run speller.onnx --source lsl:name=EEG,marker_name=Presenter
   volo run speller.onnx --source replay:FILE.xdf,speed=0 --json
-  volo run speller.onnx --source lsl:name=EEG --lines | my-program"""
+  volo run speller.onnx --source lsl:name=EEG --lines"""
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
