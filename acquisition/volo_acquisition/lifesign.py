@@ -170,11 +170,17 @@ class LifeSigns:
         times = self._rows["stopped"].copy()
         if not times.any():
             return None
+        return self.stop_of(self.roles[int(np.argmin(np.where(times != 0.0, times, np.inf)))])
+
+    def stop_of(self, role: str) -> StopSign | None:
+        """Return the stop of `role`; None if it has not stopped the run."""
+        row = self._rows[self._of(role)]
+        time = float(row["stopped"])
+        if time == 0.0:
+            return None
         self._order()
-        number = int(np.argmin(np.where(times != 0.0, times, np.inf)))
-        row = self._rows[number]
         text = bytes(row["reason"])[: int(row["length"])].decode(errors="ignore")
-        return StopSign(float(times[number]), self.roles[number], text)
+        return StopSign(time, role, text)
 
     def why_safe(self, now: float, roles: Iterable[str] | None = None, limit_s: float = MISSED_S) -> str:
         """Return why the screen must be grey and outputs neutral at `now`; empty while all is well.

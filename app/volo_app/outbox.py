@@ -44,7 +44,7 @@ class Outbox:
         return not self._waiting
 
     def put(self, message: object) -> bool:
-        """Send `message` as soon as the pipe takes it; return whether it was taken."""
+        """Send `message` as soon as the pipe takes it, bytes as they are; return whether it was taken."""
         with self._changed:
             if self._closed or len(self._waiting) >= self._limit:
                 self.n_dropped += 1
@@ -68,7 +68,10 @@ class Outbox:
                     return
                 message = self._waiting[0]
             try:
-                self._pipe.send(message)
+                if isinstance(message, bytes):
+                    self._pipe.send_bytes(message)
+                else:
+                    self._pipe.send(message)
             except (OSError, ValueError):  # the reader is gone, or the pipe was closed here: nobody wants it any more
                 with self._changed:
                     self._closed = True

@@ -47,6 +47,8 @@ def test_the_first_stop_stays_with_its_reason(path: Path) -> None:
         mine.stop("recorder", "signal", 7.0)
         assert theirs.stopped == StopSign(5.0, "screen", "Escape was pressed")
         assert theirs.why_safe(5.0) == "stopped by screen: Escape was pressed"
+        assert theirs.stop_of("recorder") == StopSign(7.0, "recorder", "signal")
+        assert theirs.stop_of("desk") is None
 
 
 @given(st.text(max_size=400), st.floats(0.0, 1e9))

@@ -46,7 +46,7 @@ ANSWER_S = 75.0
 _Answer = TypeVar("_Answer")
 
 
-def engine_main(pipe: Connection, work: str, arguments: Mapping[str, Any]) -> None:
+def engine_main(pipe: Connection, work: str, arguments: Mapping[str, Any], desk: Connection | None = None) -> None:
     """Do `work` and tell what came of it.
 
     Parameters
@@ -57,12 +57,14 @@ def engine_main(pipe: Connection, work: str, arguments: Mapping[str, Any]) -> No
         ``module:function``; returns a JSON-compatible mapping.
     arguments : Mapping
         Of the function, beside the role.
+    desk : Connection or None
+        The way to a desk, by the recorder.
     """
     enter_role("engine")
     lower_priority()
     from volo_app.roles.source_process import failure_of
 
-    role = EngineRole(pipe)
+    role = EngineRole(pipe, desk)
     try:
         module, _, function = work.partition(":")
         result = getattr(import_module(module), function)(role, **arguments)
@@ -81,18 +83,23 @@ class EngineRole:
     ----------
     pipe : Connection
         To the recorder.
+    desk : Connection or None
+        The way to a desk.
 
     Attributes
     ----------
+    desk : Connection or None
+        As given.
     folder : str
         Of the run, once it is prepared.
     on_stop : callable
         Called when the recorder asks to come to an end, and when something is wrong with the other processes.
     """
 
-    def __init__(self, pipe: Connection) -> None:
+    def __init__(self, pipe: Connection, desk: Connection | None = None) -> None:
         from volo_app.outbox import Outbox
 
+        self.desk = desk
         self._pipe = pipe
         self._outbox = Outbox(pipe, limit=100_000, name="volo-engine-rows")
         self._messages: deque[object] = deque()
@@ -156,13 +163,20 @@ class EngineRole:
     def end(self, reason: str) -> Mapping[str, Any]:
         """Say that the run is over; return what was recorded, once the file is closed, and close the screen."""
         self.put(End(reason))
-        report = self.answer(Closed).report
+        report = self.answer(Closed, patience_s=float("inf")).report
         self._stack.close()
         self._stack = ExitStack()
-        self.folder = ""
+        self.folder = self.stop_reason = ""
         return report
 
-    def answer(self, kind: type[_Answer]) -> _Answer:
+    def abandon(self) -> None:
+        """Forget a run that failed: wait until it is over for the recorder as well, and close the screen."""
+        self.wait_for_the_end()
+        self._stack.close()
+        self._stack = ExitStack()
+        self.folder = self.stop_reason = ""
+
+    def answer(self, kind: type[_Answer], patience_s: float = ANSWER_S) -> _Answer:
         """Wait for a message of one kind.
 
         Raises
@@ -176,7 +190,7 @@ class EngineRole:
         from volo_app.roles.remote_source import error_of
 
         clock = SessionClock()
-        give_up = clock.now() + ANSWER_S
+        give_up = clock.now() + patience_s
         while clock.now() < give_up:
             for message in list(self._messages):
                 if isinstance(message, kind):

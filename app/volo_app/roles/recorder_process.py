@@ -18,6 +18,7 @@ from types import FrameType
 from typing import Any
 
 from volo_app.role import enter_role
+from volo_app.roles.desk_door import Desk
 from volo_app.roles.engine_process import engine_main
 from volo_app.roles.messages import (
     Begin,
@@ -56,10 +57,22 @@ NO_DATA_S = 60.0
 
 @dataclass(frozen=True, slots=True)
 class Work:
-    """What the engine is to do: a function as ``module:function``, and its JSON-compatible arguments."""
+    """What the engine is to do.
+
+    Attributes
+    ----------
+    function : str
+        As ``module:function``.
+    arguments : Mapping
+        Of the function, beside the role.
+    for_desk : bool
+        Whether a desk started it: what desk and engine say to each other is passed on as it is, another desk may
+        take the place of one that is gone, a run without a desk pauses, and an engine that is lost is replaced.
+    """
 
     function: str
     arguments: Mapping[str, Any]
+    for_desk: bool = False
 
 
 def recorder_main(pipe: Connection, work: Work) -> None:
@@ -81,7 +94,6 @@ class _Recorder:
 
     def __init__(self, pipe: Connection, work: Work) -> None:
         from volo_acquisition.clock import SessionClock
-        from volo_app.outbox import Outbox
 
         self._starter = pipe
         self._starter_is_gone = False
@@ -96,19 +108,34 @@ class _Recorder:
         self._engine_end: End | None = None
         self._engine_answer: Done | Failed | None = None
         self._engine_is_gone = False
-        self._take_signals()
-        context = get_context("spawn")
-        self._engine, child = context.Pipe()
-        # no daemon: it may have a child of its own, the screen; it leaves when the pipe is closed
-        self._process = context.Process(
-            target=engine_main, args=(child, work.function, dict(work.arguments)), name="volo-engine"
-        )
-        self._process.start()
-        child.close()
-        self._outbox = Outbox(self._engine, limit=100_000, name="volo-recorder-to-engine")
+        self._work = work
         self._failure: Failed | None = None
         self._has_warned = False
         self._stopped_at = 0.0
+        self._desk = Desk(pipe) if work.for_desk else None
+        self._take_signals()
+        self._start_engine()
+
+    def _start_engine(self) -> None:
+        from volo_app.outbox import Outbox
+
+        context = get_context("spawn")
+        self._engine, child = context.Pipe()
+        for_desk = context.Pipe() if self._desk is not None else None
+        work = self._work
+        # no daemon: it may have a child of its own, the screen; it leaves when the pipe is closed
+        self._process = context.Process(
+            target=engine_main,
+            args=(child, work.function, dict(work.arguments), None if for_desk is None else for_desk[1]),
+            name="volo-engine",
+        )
+        self._process.start()
+        child.close()
+        if self._desk is not None and for_desk is not None:
+            for_desk[1].close()
+            self._desk.join(for_desk[0])
+        self._engine_is_gone, self._engine_answer, self._engine_end = False, None, None
+        self._outbox = Outbox(self._engine, limit=100_000, name="volo-recorder-to-engine")
 
     def _take_signals(self) -> None:
         def take(number: int, frame: FrameType | None) -> None:
@@ -126,19 +153,32 @@ class _Recorder:
                 if self._begin is not None:
                     begin, self._begin = self._begin, None
                     self._do_run(begin)
+                if self._desk is not None and self._engine_is_gone and not self._stop_reason:
+                    self._end_engine()
+                    self._start_engine()
         finally:
             self._leave()
 
     def _is_over(self) -> bool:
+        if self._desk is not None and self._desk.is_gone and self._begin is None:
+            return True
         gone = self._engine_answer is not None or self._engine_is_gone
-        return gone or bool(self._stop_reason and self._run is None and self._clock.now() > self._stopped_at + 1.0)
+        return (gone and self._desk is None) or bool(
+            self._stop_reason and self._begin is None and self._clock.now() > self._stopped_at + 1.0
+        )
 
     def _leave(self) -> None:
         answer = self._failure or self._engine_answer or Failed("", "the engine's process ended unexpectedly")
         if isinstance(answer, Done) and self._stopped_by_signal:
             answer = Done({**answer.result, "stopped_by_signal": True})
-        with suppress(OSError):
-            self._starter.send(answer)
+        if self._desk is None:
+            with suppress(OSError):
+                self._starter.send(answer)
+        else:
+            self._desk.close()
+        self._end_engine()
+
+    def _end_engine(self) -> None:
         self._outbox.close(0.2)
         self._engine.close()
         self._process.join(1.0)
@@ -153,19 +193,21 @@ class _Recorder:
         if self._signalled and not self._stop_reason:
             self._stopped_by_signal = True
             self._stop("a signal")
-        pipes = [
-            pipe
-            for pipe, is_gone in ((self._engine, self._engine_is_gone), (self._starter, self._starter_is_gone))
-            if not is_gone
-        ]
+        pipes = [] if self._engine_is_gone else [self._engine]
+        if self._desk is not None:
+            pipes += self._desk.connections()
+        elif not self._starter_is_gone:
+            pipes.append(self._starter)
         if not pipes:
             self._clock.sleep(seconds)
             return
         for pipe in connection.wait(pipes, seconds):
-            if pipe is self._starter:
-                self._hear_starter()
-            else:
+            if pipe is self._engine:
                 self._hear_engine()
+            elif self._desk is not None:
+                self._desk.pass_on(pipe)
+            else:
+                self._hear_starter()
 
     def _hear_starter(self) -> None:
         try:
@@ -183,6 +225,11 @@ class _Recorder:
             self._stop_reason = reason
             self._stopped_at = self._clock.now()
             self._tell_engine(StopRun(reason))
+
+    def _tell_starter(self, message: object) -> None:
+        if self._desk is None:
+            with suppress(OSError):
+                self._starter.send(message)
 
     def _tell_engine(self, message: object) -> None:
         """Send to the engine, without waiting for it."""
@@ -214,8 +261,7 @@ class _Recorder:
                 if self._run is not None:
                     self._run.log.line(message.kind, **message.fields)
             case Said():
-                with suppress(OSError):
-                    self._starter.send(message)
+                self._tell_starter(message)
 
     def _prepare(self) -> None:
         from volo_app.roles.folder import make_run_folder
@@ -240,7 +286,7 @@ class _Recorder:
             infos = run.open()
             if begin.path:
                 self._create_file(run, begin)
-            run.tell_onlookers(engine=self._process.pid, header=dict(begin.header))
+            run.tell_onlookers(engine=self._process.pid, header=dict(begin.header), **self._door())
             steady = any(info.rate_hz > 0.0 for info in infos)
             run.capture(duration_s=None, stopped=lambda: self._has_ended(begin), no_data_s=NO_DATA_S, steady=steady)
             self._let_the_engine_finish(run)
@@ -252,6 +298,10 @@ class _Recorder:
         self._failure = self._failure or failure
         self._tell_engine(Closed(self._report(run)))
         self._run = None
+        self._has_warned = False
+
+    def _door(self) -> dict[str, str]:
+        return {} if self._desk is None else {"address": self._desk.address, "key": self._desk.key.hex()}
 
     def _create_file(self, run: Any, begin: Begin) -> None:
         from volo_acquisition.recording.recorder import XdfRecorder
@@ -282,16 +332,26 @@ class _Recorder:
         self._write_rows()
         if self._stop_reason:
             return self._engine_has_ended or self._clock.now() - self._stopped_at > ENGINE_STOP_S
+        if self._desk is not None and self._run.signs.stop_of("desk") is not None:
+            return self._engine_has_ended or self._clock.now() - self._run.signs.stop_of("desk").time > ENGINE_STOP_S
+        self._run.tell_state(self._state())
         if self._engine_end is not None:
-            return True
+            return self._desk is None or not self._desk.is_gone
         if self._engine_has_ended and begin.keep_recording and not self._has_warned:
             self._has_warned = True
             failed = self._engine_answer
             why = failed.message if isinstance(failed, Failed) else "its process ended"
             self._run.log.line("engine lost", why=why)
-            with suppress(OSError):
-                self._starter.send(Warned(f"the engine is lost: {why}; the recording goes on until it is stopped"))
+            self._tell_starter(Warned(f"the engine is lost: {why}; the recording goes on until it is stopped"))
         return self._engine_has_ended and not begin.keep_recording
+
+    def _state(self) -> str:
+        """Return how the run is, for onlookers."""
+        if self._engine_is_gone or self._engine_answer is not None:
+            return "engine lost"
+        if self._desk is not None and self._desk.is_gone:
+            return "paused"
+        return "running"
 
     def _write_rows(self) -> None:
         """Hand the engine's rows to the file."""

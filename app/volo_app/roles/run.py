@@ -155,6 +155,12 @@ class Run:
         if self._writing is not None:
             self._writing.write_rows(stream_id, times, rows)
 
+    def tell_state(self, state: str) -> None:
+        """Let onlookers, and the log, know how the run is: ``"running"``, ``"paused"``, ``"engine lost"``."""
+        if self._extra.get("state") != state:
+            self.log.line("state", state=state)
+            self.tell_onlookers(state=state)
+
     def tell_onlookers(self, **more: object) -> None:
         """Write what those who look at the run may know; `more` is kept for the next times."""
         self._extra |= more

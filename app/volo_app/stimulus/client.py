@@ -19,6 +19,7 @@ from volo_app.stimulus.messages import (
     Frames,
     Grab,
     Grabbed,
+    Leave,
     Ready,
     ScreenInfo,
     Shown,
@@ -141,6 +142,7 @@ class ScreenProcess:
 
     def close(self) -> None:
         """Let the window leave; it has 3 s."""
+        self._send(Leave())
         self._pipe.close()
         self._child.close()
         self._is_gone = True

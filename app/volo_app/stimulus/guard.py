@@ -13,6 +13,10 @@ __all__ = ["ROLE", "Guard"]
 
 #: The screen's own role in a run's life signs.
 ROLE = "screen"
+#: Who keeps the run.
+RECORDER = "recorder"
+#: A recorder silent for so long is gone, seconds.
+GONE_S = 3.0
 
 
 class Guard:
@@ -43,6 +47,13 @@ class Guard:
         if self._has_role:
             self._life.beat(ROLE, now)
         return self._life.why_safe(now, self._watched, self._limit_s)
+
+    def is_run_on(self, now: float) -> bool:
+        """Return whether the recorder lives: then the window stays, grey, though the engine is gone."""
+        if self._life is None or RECORDER not in self._life.roles:
+            return False
+        age_s = self._life.age(RECORDER, now)
+        return age_s is not None and age_s < GONE_S
 
     def stop(self, reason: str, now: float) -> None:
         """Raise the stop flag, for all who look."""

@@ -11,7 +11,19 @@ from numpy.typing import NDArray
 from volo_acquisition.types import Marker
 from volo_paradigms.types import Scene
 
-__all__ = ["Blank", "Failed", "Frames", "FromScreen", "Grab", "Grabbed", "Ready", "ScreenInfo", "Shown", "ToScreen"]
+__all__ = [
+    "Blank",
+    "Failed",
+    "Frames",
+    "FromScreen",
+    "Grab",
+    "Grabbed",
+    "Leave",
+    "Ready",
+    "ScreenInfo",
+    "Shown",
+    "ToScreen",
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,6 +104,11 @@ class Blank:
 
 
 @dataclass(frozen=True, slots=True)
+class Leave:
+    """Close the window: the run is over. Without it, the end of the pipe is the engine's death."""
+
+
+@dataclass(frozen=True, slots=True)
 class Grab:
     """Draw a frame aside and keep it, in the file `path` or, if that is empty, in the answer.
 
@@ -138,7 +155,7 @@ class Grabbed:
     pixels: NDArray[np.uint8] | None
 
 
-ToScreen = Scene | Marker | Blank | Grab
+ToScreen = Scene | Marker | Blank | Grab | Leave
 FromScreen = Ready | Failed | Shown | Frames | Grabbed
 
 

@@ -23,7 +23,7 @@ from volo_app.stimulus.bell import Bell
 from volo_app.stimulus.director import Director
 from volo_app.stimulus.frames import FrameClock, FrameLog, RefreshWatch
 from volo_app.stimulus.guard import Guard
-from volo_app.stimulus.messages import Blank, Failed, Frames, Grab, Grabbed, Ready, ScreenInfo, Shown
+from volo_app.stimulus.messages import Blank, Failed, Frames, Grab, Grabbed, Leave, Ready, ScreenInfo, Shown
 from volo_app.stimulus.pace import Pace, PaceFinder
 from volo_app.stimulus.picture import Picture
 from volo_app.stimulus.process import ScreenSettings
@@ -94,7 +94,7 @@ class StimulusWindow(QOpenGLWindow):
         self._n_flashed = 0
         self._sound = ""
         self._answers: list[Marker] = []
-        self._is_blanked = self._is_paused = False
+        self._is_blanked = self._is_paused = self._is_alone = False
         self._next = QTimer(self)
         self._next.setSingleShot(True)
         self._next.setTimerType(Qt.TimerType.PreciseTimer)
@@ -244,14 +244,21 @@ class StimulusWindow(QOpenGLWindow):
         self._receive()
 
     def _receive(self) -> None:
-        """Take what the engine says; leave when it is gone."""
+        """Take what the engine says; when it is gone, stay grey for as long as the run is recorded, then leave."""
+        if self._is_alone:
+            if not self._guard.is_run_on(self._clock.now()):
+                self._leave()
+            return
         try:
             while self._pipe.poll(0):
                 self._take(self._pipe.recv())
         except (EOFError, OSError):
-            self._leave()
+            self._is_alone = True
+            self._go_grey("the engine is gone")
 
     def _take(self, message: object) -> None:
+        if isinstance(message, Leave):
+            self._leave()
         timed = self._timed
         if timed is None:
             return
