@@ -62,6 +62,7 @@ def _own_workspace(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     """No test writes to the person's own workspace."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("VOLO_WORKSPACE", str(tmp_path_factory.mktemp("workspace")))
+        patch.setenv("VOLO_RUNS", str(tmp_path_factory.mktemp("runs")))
         yield
 
 

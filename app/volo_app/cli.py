@@ -42,6 +42,7 @@ COMMANDS: Mapping[str, Command] = {
     "profiles": Command("volo_app.commands.profiles", "list, show and check hardware profiles"),
     "doctor": Command("volo_app.commands.doctor", "check this machine, and say what mends it"),
     "record": Command("volo_app.commands.record", "record a source to an XDF file"),
+    "monitor": Command("volo_app.commands.monitor", "watch a run that is going on, from outside"),
     "verify": Command("volo_app.commands.verify", "check that a recording is whole"),
     "repair": Command("volo_app.commands.repair", "save what can be read from a damaged recording"),
     "import": Command("volo_app.commands.import_", "turn a recording of another program into XDF"),

@@ -51,7 +51,9 @@ def calibrate_realtime(session: Session, settings: DemoSettings, on_trial: Calla
     dict
         ``n_trials``, and ``stopped_by_signal`` if a signal ended it.
     """
-    return run_in_roles(f"{__name__}:calibration_work", _arguments(session, settings), on_text=lambda _: on_trial())
+    work = f"{__name__}:calibration_work"
+    arguments, workspace = _arguments(session, settings), str(session.folder.parent.parent)
+    return run_in_roles(work, arguments, workspace=workspace, on_text=lambda _: on_trial())
 
 
 def spell_realtime(
@@ -70,8 +72,9 @@ def spell_realtime(
     DeviceError
         If a process of the run was lost.
     """
-    arguments = _arguments(session, settings)
-    return run_in_roles(f"{__name__}:spelling_work", arguments, on_text=on_text, on_warning=on_warning)
+    work = f"{__name__}:spelling_work"
+    arguments, workspace = _arguments(session, settings), str(session.folder.parent.parent)
+    return run_in_roles(work, arguments, workspace=workspace, on_text=on_text, on_warning=on_warning)
 
 
 def _arguments(session: Session, settings: DemoSettings) -> dict[str, Any]:

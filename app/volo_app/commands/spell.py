@@ -67,6 +67,7 @@ def run(args: argparse.Namespace, console: Console) -> dict[str, object]:
                 "layout": args.layout,
                 "duration_s": args.duration,
             },
+            workspace=str(workspace),
             on_text=console.write,
             on_warning=console.warn,
         )

@@ -92,6 +92,10 @@ class EngineRole:
         As given.
     folder : str
         Of the run, once it is prepared.
+    stop_reason : str
+        Why the run is to come to an end; empty while it is not.
+    trouble : str
+        What is wrong with another process, so that the engine went neutral though nobody asked for an end.
     on_stop : callable
         Called when the recorder asks to come to an end, and when something is wrong with the other processes.
     """
@@ -106,7 +110,7 @@ class EngineRole:
         self._stack = ExitStack()
         self.is_alone = False
         self.folder = ""
-        self.stop_reason = ""
+        self.stop_reason = self.trouble = ""
         self.on_stop: Callable[[], None] = lambda: None
 
     def put(self, message: object) -> None:
@@ -149,7 +153,13 @@ class EngineRole:
         return self._stack.enter_context(ScreenProcess(replace(settings, lifesign=path)))
 
     def begin(
-        self, path: str, header: Mapping[str, str], sources: Sequence[str], *, keep_recording: bool = True
+        self,
+        path: str,
+        header: Mapping[str, str],
+        sources: Sequence[str],
+        *,
+        keep_recording: bool = True,
+        ring_s: float = 60.0,
     ) -> tuple[RingSource, RunRecorder]:
         """Return the source and the recorder of a run for an `Engine`; it begins when the source is opened."""
         from volo_app.roles.ring_source import RingSource, RowSender
@@ -157,16 +167,16 @@ class EngineRole:
 
         if not self.folder:
             self.prepare()
-        source = RingSource(self, Begin(path, dict(header), tuple(sources), keep_recording))
+        source = RingSource(self, Begin(path, dict(header), tuple(sources), keep_recording, ring_s))
         return source, RunRecorder(None, {}, sink=RowSender(self, source))
 
     def end(self, reason: str) -> Mapping[str, Any]:
         """Say that the run is over; return what was recorded, once the file is closed, and close the screen."""
-        self.put(End(reason))
+        self.put(End(self.trouble or reason, is_wanted=not self.trouble))
         report = self.answer(Closed, patience_s=float("inf")).report
         self._stack.close()
         self._stack = ExitStack()
-        self.folder = self.stop_reason = ""
+        self.folder = self.stop_reason = self.trouble = ""
         return report
 
     def abandon(self) -> None:
@@ -174,7 +184,7 @@ class EngineRole:
         self.wait_for_the_end()
         self._stack.close()
         self._stack = ExitStack()
-        self.folder = self.stop_reason = ""
+        self.folder = self.stop_reason = self.trouble = ""
 
     def answer(self, kind: type[_Answer], patience_s: float = ANSWER_S) -> _Answer:
         """Wait for a message of one kind.

@@ -20,6 +20,7 @@ def run_in_roles(
     function: str,
     arguments: Mapping[str, Any],
     *,
+    workspace: str = "",
     on_text: Callable[[str], None] = lambda text: None,
     on_warning: Callable[[str], None] = lambda text: None,
 ) -> dict[str, Any]:
@@ -33,6 +34,8 @@ def run_in_roles(
         ``module:function``, called in the engine's process with an `EngineRole` and `arguments`.
     arguments : Mapping
         JSON-compatible.
+    workspace : str
+        Nobody else may work there meanwhile; empty for none.
     on_text, on_warning : callable
         Told text that was decided, and what the person should know.
 
@@ -45,9 +48,8 @@ def run_in_roles(
 
     context = get_context("spawn")
     pipe, child = context.Pipe()
-    process = context.Process(
-        target=recorder_main, args=(child, Work(function, dict(arguments))), name="volo-recorder", daemon=False
-    )
+    work = Work(function, dict(arguments), workspace=workspace)
+    process = context.Process(target=recorder_main, args=(child, work), name="volo-recorder", daemon=False)
     asked: list[bool] = []  # filled by a signal handler, hence no lock
     with stop_signals(lambda: asked.append(True)):
         process.start()

@@ -142,12 +142,15 @@ class Begin:
         As after ``--source``; the first is the main one.
     keep_recording : bool
         Whether the recording goes on when the engine is gone.
+    ring_s : float
+        How much a ring holds, seconds.
     """
 
     path: str
     header: Mapping[str, str]
     sources: tuple[str, ...]
     keep_recording: bool = True
+    ring_s: float = 60.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -197,9 +200,19 @@ class LogLine:
 
 @dataclass(frozen=True, slots=True)
 class End:
-    """The run is over for the engine; the recorder takes what is left and closes the file."""
+    """The run is over for the engine.
+
+    Attributes
+    ----------
+    reason : str
+        Why.
+    is_wanted : bool
+        Whether the recorder is to close the file; False if the engine went neutral because something was wrong with
+        another process: then the recording goes on until it is stopped.
+    """
 
     reason: str
+    is_wanted: bool = True
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import signal
 from collections import deque
 from collections.abc import Mapping
-from contextlib import suppress
+from contextlib import nullcontext, suppress
 from dataclasses import dataclass
 from multiprocessing import connection, get_context
 from multiprocessing.connection import Connection
@@ -68,11 +68,14 @@ class Work:
     for_desk : bool
         Whether a desk started it: what desk and engine say to each other is passed on as it is, another desk may
         take the place of one that is gone, a run without a desk pauses, and an engine that is lost is replaced.
+    workspace : str
+        Nobody else may work there meanwhile; empty for none.
     """
 
     function: str
     arguments: Mapping[str, Any]
     for_desk: bool = False
+    workspace: str = ""
 
 
 def recorder_main(pipe: Connection, work: Work) -> None:
@@ -86,7 +89,16 @@ def recorder_main(pipe: Connection, work: Work) -> None:
         For the engine.
     """
     enter_role("recorder")
-    _Recorder(pipe, work).serve()
+    from volo_acquisition.errors import FileError
+    from volo_app.roles.lock import hold_workspace
+    from volo_app.roles.source_process import failure_of
+
+    try:
+        with hold_workspace(Path(work.workspace)) if work.workspace else nullcontext():
+            _Recorder(pipe, work).serve()
+    except FileError as error:
+        with suppress(OSError):
+            pipe.send(failure_of(error))
 
 
 class _Recorder:
@@ -279,7 +291,8 @@ class _Recorder:
         from volo_app.roles.source_process import failure_of
 
         self._engine_end = None
-        run = self._run = Run(begin.sources, folder=self._folder, idle=self._service, on_message=self._pass_on)
+        how: dict[str, Any] = {"idle": self._service, "on_message": self._pass_on, "ring_s": begin.ring_s}
+        run = self._run = Run(begin.sources, folder=self._folder, **how)
         self._folder = None
         failure: Failed | None = None
         try:
@@ -335,21 +348,26 @@ class _Recorder:
         if self._desk is not None and self._run.signs.stop_of("desk") is not None:
             return self._engine_has_ended or self._clock.now() - self._run.signs.stop_of("desk").time > ENGINE_STOP_S
         self._run.tell_state(self._state())
-        if self._engine_end is not None:
+        if self._engine_end is not None and self._engine_end.is_wanted:
             return self._desk is None or not self._desk.is_gone
         if self._engine_has_ended and begin.keep_recording and not self._has_warned:
             self._has_warned = True
-            failed = self._engine_answer
-            why = failed.message if isinstance(failed, Failed) else "its process ended"
-            self._run.log.line("engine lost", why=why)
-            self._tell_starter(Warned(f"the engine is lost: {why}; the recording goes on until it is stopped"))
+            why = self._why_lost()
+            self._run.log.line("feedback ended", why=why)
+            self._tell_starter(Warned(f"feedback has ended: {why}; the recording goes on until it is stopped"))
         return self._engine_has_ended and not begin.keep_recording
+
+    def _why_lost(self) -> str:
+        if self._engine_end is not None:
+            return self._engine_end.reason
+        failed = self._engine_answer
+        return failed.message if isinstance(failed, Failed) else "the engine's process ended"
 
     def _state(self) -> str:
         """Return how the run is, for onlookers."""
         if self._engine_is_gone or self._engine_answer is not None:
             return "engine lost"
-        if self._desk is not None and self._desk.is_gone:
+        if self._engine_end is not None or (self._desk is not None and self._desk.is_gone):
             return "paused"
         return "running"
 

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from volo_acquisition.types import Item, Marker, StreamInfo
     from volo_app.roles.feed import RingFeed
 
-__all__ = ["RemoteSource", "error_of"]
+__all__ = ["RING_S", "RemoteSource", "error_of"]
 
 #: How much a ring holds, seconds.
 RING_S = 60.0
@@ -70,6 +70,8 @@ class RemoteSource:
         Waits for at most so many seconds while there is nothing to read.
     on_message : callable
         Told each `Opened`, `Note` and `Ended`, to pass them on to the engine.
+    ring_s : float
+        How much a ring holds, seconds.
 
     Attributes
     ----------
@@ -85,6 +87,7 @@ class RemoteSource:
         *,
         idle: Callable[[float], None] | None = None,
         on_message: Callable[[int, Opened | Note | Ended], None] = lambda number, message: None,
+        ring_s: float = RING_S,
     ) -> None:
         self.text = text
         self.number = number
@@ -92,6 +95,7 @@ class RemoteSource:
         self._folder = folder
         self._idle = idle
         self._on_message = on_message
+        self._ring_s = ring_s
         self.restarts = 0
         self._started = 0
         self._feed: RingFeed | None = None
@@ -142,7 +146,7 @@ class RemoteSource:
     def _go(self) -> None:
         before = self._feed.last_rows() if self._feed is not None else {}
         try:
-            self._pipe.send(Go(self._folder, f"{self.role}-{self._started}", RING_S, before))
+            self._pipe.send(Go(self._folder, f"{self.role}-{self._started}", self._ring_s, before))
         except OSError:  # told by what it said before it died
             return
 

@@ -10,10 +10,11 @@ from numpy.typing import NDArray
 
 from volo_acquisition.clock import SessionClock
 from volo_acquisition.lifesign import LIFE_NAME, LifeSigns
-from volo_acquisition.types import Chunk, Correction, Item, StreamInfo
+from volo_acquisition.types import Chunk, Correction, Item, Marker, StreamInfo
 from volo_app.roles.feed import RingFeed
 from volo_app.roles.messages import Begin, Begun, Ended, Failed, NewStream, Passed, Rows, SourceEnded, Took
 from volo_app.roles.remote_source import error_of
+from volo_paradigms.grammar import SCREEN_GREY
 
 if TYPE_CHECKING:
     from volo_app.roles.engine_process import EngineRole
@@ -113,7 +114,13 @@ class RingSource:
             return
         trouble = self._signs.why_safe(now, self._watched)
         if trouble:
+            self.tell_trouble(trouble)
             self._role.stop(trouble)
+
+    def tell_trouble(self, trouble: str) -> None:
+        """Take note that the run stops because of `trouble`, unless somebody wanted it to stop."""
+        if self._signs.stopped is None:
+            self._role.trouble = self._role.trouble or trouble
 
     def gave(self, item: Item) -> bool:
         """Return whether `item` came from the recorder, which has recorded it already."""
@@ -159,6 +166,8 @@ class RowSender:
         """Send a marker or an event of the engine's own."""
         if not isinstance(item, Chunk | Correction) and not self._source.gave(item):
             self._role.put(Took(item))
+            if isinstance(item, Marker) and item.label == SCREEN_GREY:
+                self._source.tell_trouble(f"the screen went grey: {item.payload.get('reason', '')}")
 
     def write_rows(self, stream_id: str, times: NDArray[np.float64], rows: list[str] | NDArray[Any]) -> None:
         """Send rows of a stream that was added."""

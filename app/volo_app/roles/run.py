@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from volo_app.roles.folder import make_run_folder, remove_run_folder, write_state
-from volo_app.roles.remote_source import RemoteSource
+from volo_app.roles.remote_source import RING_S, RemoteSource
 
 if TYPE_CHECKING:
     from volo_acquisition.lifesign import LifeSigns
@@ -53,6 +53,8 @@ class Run:
         Waits for at most so many seconds while there is nothing to read; None sleeps.
     on_message : callable
         Told what sources say, to pass it on.
+    ring_s : float
+        How much a ring holds, seconds.
     """
 
     def __init__(
@@ -62,11 +64,12 @@ class Run:
         folder: Path | None = None,
         idle: Callable[[float], None] | None = None,
         on_message: Callable[[int, Opened | Note | Ended], None] = lambda number, message: None,
+        ring_s: float = RING_S,
     ) -> None:
         self.folder = folder or make_run_folder()
         self._idle = idle
         self.sources = [
-            RemoteSource(text, number, str(self.folder), idle=self._wait, on_message=on_message)
+            RemoteSource(text, number, str(self.folder), idle=self._wait, on_message=on_message, ring_s=ring_s)
             for number, text in enumerate(sources, 1)
         ]
         self._extra: dict[str, Any] = {}
