@@ -52,6 +52,7 @@ COMMANDS: Mapping[str, Command] = {
     "spell": Command("volo_app.commands.spell", "spell live with a fitted decoder"),
     "replay": Command("volo_app.commands.replay", "run a recording through the online pipeline again"),
     "evaluate": Command("volo_app.commands.evaluate", "measure a decoder's accuracy on a data set"),
+    "protocol": Command("volo_app.commands.protocol", "run a protocol: blocks, breaks, questions, one session"),
     "screening": Command("volo_app.commands.screening", "ask what comes before any flicker, and keep the answers"),
     "scenes": Command("volo_app.commands.scenes", "draw every scene of every paradigm, and judge what flickers"),
     "spiking": Command("volo_app.commands.spiking", "train and stream a spiking decoder of hand velocity"),

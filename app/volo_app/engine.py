@@ -6,6 +6,7 @@ no device but through a source.
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack, suppress
 from functools import partial
@@ -27,6 +28,7 @@ from volo_decoders.pipeline.decoding import Decoding
 from volo_decoders.types import Decision, Prediction
 from volo_paradigms.grammar import (
     DECODER_FAILED,
+    OPERATOR_NOTE,
     OPERATOR_PAUSE,
     OPERATOR_RESUME,
     OPERATOR_STOP,
@@ -74,6 +76,8 @@ class Engine:
         Told each marker of this run; may answer with markers (the simulated participant).
     on_decision, on_chunk : callable or None
         Told each decision, and each chunk after it was decoded, in the engine's thread; must be quick.
+    on_step : callable or None
+        Told each turn of the engine's loop, in its thread, also while no data come: a sign of life.
     max_lag_s : float or None
         Windows that come later than this are skipped and recorded as SKIP; None skips none.
     skipped : sequence of (int, int)
@@ -101,6 +105,7 @@ class Engine:
         hear: Callable[[Marker], list[Marker]] | None = None,
         on_decision: Callable[[Decision], None] | None = None,
         on_chunk: Callable[[Chunk], None] | None = None,
+        on_step: Callable[[], None] | None = None,
         max_lag_s: float | None = MAX_LAG_S,
         skipped: Sequence[tuple[int, int]] = (),
         until_run_stop: bool = False,
@@ -120,6 +125,7 @@ class Engine:
         self._hear = hear
         self._on_decision = on_decision
         self._on_chunk = on_chunk
+        self._on_step = on_step
         self._max_lag_s = max_lag_s
         self._skipped = skipped
         self._until_run_stop = until_run_stop
@@ -133,6 +139,7 @@ class Engine:
         self._stopped_by = "stopped"
         self._stopping = False
         self._ending = False
+        self._notes: deque[Marker] = deque()
 
     @property
     def status(self) -> EngineStatus:
@@ -154,6 +161,10 @@ class Engine:
     def stop(self) -> None:
         """End the run after the current step; may be called from any thread or signal handler."""
         self._stopping = True
+
+    def note(self, text: str) -> None:
+        """Record what the operator writes down, stamped now; may be called from any thread."""
+        self._notes.append(Marker(self._clock.now(), OPERATOR_NOTE, {"text": text}, "operator"))
 
     def _stop_by_signal(self) -> None:
         self._result.stopped_by_signal = True
@@ -237,7 +248,11 @@ class Engine:
         heard = self._clock.now()
         wait_s = 0.02 if self._showing is not None and self._showing.is_live else 0.1
         while not self._stopping:
+            if self._on_step is not None:
+                self._on_step()
             self._poll_screen()
+            while self._notes:
+                self._take_marker(self._notes.popleft())
             if self._paradigm is not None and self._seconds >= self._lead_in_s:
                 self._take_steps(self._paradigm.advance(self._clock.now()))
                 if self._paradigm.finished:

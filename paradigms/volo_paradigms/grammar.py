@@ -11,6 +11,8 @@ from volo_acquisition.types import Marker
 
 __all__ = [
     "ATTEND",
+    "BLOCK_END",
+    "BLOCK_START",
     "BREAK_END",
     "BREAK_SHOWN",
     "BREAK_START",
@@ -20,14 +22,18 @@ __all__ = [
     "DECODER_FAILED",
     "FLASH",
     "HELP",
+    "INSTRUCTION",
     "OFFSET",
     "ONSET",
+    "OPERATOR_ANSWER",
     "OPERATOR_NOTE",
     "OPERATOR_PAUSE",
     "OPERATOR_RESUME",
     "OPERATOR_STOP",
     "OUTPUT_FAILED",
     "PAYLOADS",
+    "PROMPT_ANSWER",
+    "PROMPT_SHOWN",
     "RUN_START",
     "RUN_STOP",
     "SCREEN_GREY",
@@ -65,6 +71,9 @@ SCREEN_GREY = "screen/grey"
 SCREEN_MISSED = "screen/missed"
 #: A break that the limits of flicker demand, its scene, and its end; the flicker of a session is used up.
 BREAK_START, BREAK_SHOWN, BREAK_END, SESSION_LIMIT = "break/start", "break/shown", "break/end", "session/limit"
+#: A block of a protocol, its words, its question and the answer: a digit, or null if none came.
+BLOCK_START, BLOCK_END, INSTRUCTION = "block/start", "block/end", "block/instruction"
+PROMPT_SHOWN, PROMPT_ANSWER, OPERATOR_ANSWER = "prompt/shown", "prompt/answer", "operator/answer"
 #: First frame of a flash, with the labels of the keys it lights.
 FLASH = "stimulus/flash"
 #: How many frames a trial's stimulus had, and how many of them were late or missed; comes after its offset.
@@ -90,6 +99,12 @@ PAYLOADS: Mapping[str, Mapping[str, tuple[type, ...]]] = {
     HELP: {},
     SCREEN_GREY: {"reason": (str,)},
     SCREEN_MISSED: {"trial": (int,), "missed": (int,), "held_s": (float,)},
+    BLOCK_START: {"block": (int,), "name": (str,), "paradigm": (str,), "sham": (int,)},
+    BLOCK_END: {"block": (int,)},
+    INSTRUCTION: {},
+    PROMPT_SHOWN: {},
+    PROMPT_ANSWER: {"prompt": (str,), "value": (str, NoneType)},
+    OPERATOR_ANSWER: {"value": (str,)},
     BREAK_START: {"seconds": (float,)},
     BREAK_SHOWN: {},
     BREAK_END: {},

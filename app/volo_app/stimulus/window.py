@@ -29,7 +29,15 @@ from volo_app.stimulus.picture import Picture
 from volo_app.stimulus.process import ScreenSettings
 from volo_app.stimulus.profile import DisplayProfile
 from volo_app.stimulus.renderer import Renderer
-from volo_paradigms.grammar import FLASH, HELP, OPERATOR_PAUSE, OPERATOR_RESUME, OPERATOR_STOP, SCREEN_GREY
+from volo_paradigms.grammar import (
+    FLASH,
+    HELP,
+    OPERATOR_ANSWER,
+    OPERATOR_PAUSE,
+    OPERATOR_RESUME,
+    OPERATOR_STOP,
+    SCREEN_GREY,
+)
 from volo_paradigms.layout import Layout
 from volo_paradigms.types import Scene
 
@@ -331,7 +339,7 @@ class StimulusWindow(QOpenGLWindow):
     # The operator, and the participant's switch.
 
     def keyPressEvent(self, event: QKeyEvent) -> None:  # noqa: N802 - Qt's name
-        """Escape blanks the screen, P pauses and goes on, F1 and H call for help."""
+        """Escape blanks the screen, P pauses and goes on, F1 and H call for help, digits answer questions."""
         if event.isAutoRepeat():
             return
         match event.key():
@@ -344,6 +352,8 @@ class StimulusWindow(QOpenGLWindow):
                 self._is_paused = not self._is_paused
                 label = OPERATOR_PAUSE if self._is_paused else OPERATOR_RESUME
                 self._answers.append(Marker(0.0, label, {}, "operator"))
+            case key if Qt.Key.Key_1 <= key <= Qt.Key.Key_9:
+                self._answers.append(Marker(0.0, OPERATOR_ANSWER, {"value": chr(key)}, "operator"))
 
     def event(self, event: QEvent) -> bool:
         """Take the closing of the window as the operator's wish to stop."""
