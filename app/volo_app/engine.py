@@ -36,7 +36,7 @@ from volo_paradigms.grammar import (
     RUN_STOP,
     SCREEN_GREY,
 )
-from volo_paradigms.types import Command, Paradigm, Scene, Step
+from volo_paradigms.types import Command, Paradigm, Scene, Step, TakesPredictions
 
 __all__ = ["Engine", "EngineStatus", "RunResult"]
 
@@ -65,7 +65,8 @@ class Engine:
     chain : FittedChain or None
         Decodes the first signal stream.
     paradigm : Paradigm or None
-        Acts on decisions; without one the run ends with the source.
+        Acts on decisions, and on predictions if it wants them (`volo_paradigms.types.TakesPredictions`); without one
+        the run ends with the source.
     screen : Screen or None
         Puts scenes on and stamps them, at once (`volo_paradigms.screen.VirtualScreen`) or later
         (`volo_app.showing.LiveScreen`); needed with a paradigm.
@@ -320,6 +321,8 @@ class Engine:
                 self._result.n_predictions += 1
                 if self._recorder is not None:
                     self._recorder.prediction(result)
+                if isinstance(self._paradigm, TakesPredictions):
+                    self._take_steps(self._paradigm.predict(result))
             case Event():
                 self._result.events.append(result)
                 if self._recorder is not None:

@@ -9,12 +9,21 @@ from volo_decoders.chain import ChainSpec, StageSpec
 from volo_decoders.imagery.band_power import parse_feature
 from volo_decoders.pipeline.windower import WindowSpec
 
-__all__ = ["IMAGERY_DECODERS", "IMAGERY_FEATURES", "IMAGERY_OFFSET_S", "IMAGERY_WINDOW_S", "imagery_chain"]
+__all__ = [
+    "FEEDBACK_LENGTHS_S",
+    "IMAGERY_DECODERS",
+    "IMAGERY_FEATURES",
+    "IMAGERY_OFFSET_S",
+    "IMAGERY_WINDOW_S",
+    "imagery_chain",
+]
 
 #: Decoders made for imagery.
 IMAGERY_DECODERS = ("csp_lda", "band_power_lda")
 #: From the cue to the window's start, and its length: the rhythms begin to change some 0.3 to 0.5 s after a cue.
 IMAGERY_OFFSET_S, IMAGERY_WINDOW_S = 0.5, 3.0
+#: Windows of feedback: ten a second grow from one second after their start to all of it.
+FEEDBACK_LENGTHS_S = tuple(round(1.0 + 0.1 * k, 1) for k in range(21))
 #: Mu and beta together.
 IMAGERY_BAND_HZ = (7.0, 30.0)
 #: Mu and beta over the areas of the right hand, the feet and the left hand.

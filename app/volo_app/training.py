@@ -42,6 +42,7 @@ def train_file(
     stream: str = "",
     threshold: float = 0.95,
     max_missed: float = math.inf,
+    dynamic: bool = True,
     progress: Callable[[int, int], None] | None = None,
 ) -> FittedChain:
     """Fit a chain to one recording.
@@ -58,6 +59,8 @@ def train_file(
         Confidence at which dynamic stopping decides.
     max_missed : float
         Trials whose stimulus missed more frames than that are left out, and counted.
+    dynamic : bool
+        False decides at the longest window only.
     progress : callable or None
         Told (blocks done, blocks).
 
@@ -83,6 +86,7 @@ def train_file(
         info,
         items,
         threshold=threshold,
+        dynamic=dynamic,
         provenance=provenance,
         progress=progress,
     )

@@ -133,7 +133,10 @@ class CursorSettings:
         End after so many trials.
     n_selections : int or None
         End earlier, after so many selections.
-    gain, dwell_s, valid_for_s : float
+    continuous : bool
+        Whether every prediction of a trial moves the cursor, by `step_gain`, and its decision only ends the trial;
+        otherwise the decision moves it, by `gain`.
+    gain, step_gain, dwell_s, valid_for_s : float
         See `Cursor`.
     fixation_s, cue_s, imagery_s, rest_s, rest_spread_s : float
         See `volo_paradigms.imagery_trials.ImageryTiming`; `imagery_s` is the longest a trial waits for its decision.
@@ -142,7 +145,9 @@ class CursorSettings:
     classes: tuple[str, str] = ("left", "right")
     n_trials: int = 100
     n_selections: int | None = None
+    continuous: bool = False
     gain: float = 0.5
+    step_gain: float = 0.08
     dwell_s: float = 1.0
     valid_for_s: float = 0.5
     fixation_s: float = 1.0
@@ -159,7 +164,7 @@ class CursorSettings:
 
 
 class ImageryCursor(ImageryTrials):
-    """Steer a cursor by imagery: each trial's decision ends it and pushes the cursor.
+    """Steer a cursor by imagery: each trial's decision ends it; predictions or decisions push the cursor.
 
     A pure trial machine, see `volo_paradigms.types.Paradigm`. What to imagine is free, so trials have no target. A
     pause stops the dwelling at an end.
@@ -179,7 +184,7 @@ class ImageryCursor(ImageryTrials):
 
     def __init__(self, settings: CursorSettings | None = None) -> None:
         self.settings = s = settings or CursorSettings()
-        self.cursor = Cursor(s.classes, s.gain, s.dwell_s, s.valid_for_s)
+        self.cursor = Cursor(s.classes, s.step_gain if s.continuous else s.gain, s.dwell_s, s.valid_for_s)
         super().__init__(s.classes, ImageryTiming(s.fixation_s, s.cue_s, s.imagery_s, s.rest_s, s.rest_spread_s), 0)
         self._n_closed = 0
         self._n_selections = 0
@@ -206,8 +211,21 @@ class ImageryCursor(ImageryTrials):
         self._n_selections += 1
         return [*steps, *commands, *(self.abort() if self._done() else ())]
 
+    def predict(self, prediction: Prediction) -> list[Step]:
+        """Move the cursor, where predictions are what moves it.
+
+        Raises
+        ------
+        ValueError
+            If the classes are not the cursor's.
+        """
+        if not self.settings.continuous or self.paused or not self._imagining(prediction.group):
+            return []
+        self._now = max(self._now, prediction.stop_time)
+        return [*self.cursor.predict(prediction, self._now)]
+
     def decide(self, decision: Decision) -> list[Step]:
-        """End the current trial and move the cursor.
+        """End the current trial, and move the cursor where decisions are what moves it.
 
         A decision for another trial, before the cue or after the end of the trial is ignored.
 
@@ -219,7 +237,7 @@ class ImageryCursor(ImageryTrials):
         if self.paused or not self._imagining(decision.group):
             return []
         marker = self._noted(decision)
-        commands = self.cursor.decide(decision, self._now)
+        commands = [] if self.settings.continuous else self.cursor.decide(decision, self._now)
         self._n_closed += 1
         return [self._close("feedback"), marker, *commands]
 

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 from volo_acquisition.types import Marker
-from volo_decoders.types import Decision
+from volo_decoders.types import Decision, Prediction
 from volo_paradigms.show import Show
 
-__all__ = ["Command", "Paradigm", "Scene", "Step"]
+__all__ = ["Command", "Paradigm", "Scene", "Step", "TakesPredictions"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,4 +92,16 @@ class Paradigm(Protocol):
     @property
     def finished(self) -> bool:
         """True when nothing more will come."""
+        ...
+
+
+@runtime_checkable
+class TakesPredictions(Protocol):
+    """What a paradigm has besides, if it acts on every prediction and not on decisions alone, as a cursor does.
+
+    Predictions come in the order in which windows end, each before the decision it may lead to.
+    """
+
+    def predict(self, prediction: Prediction) -> list[Step]:
+        """Take a prediction; one that belongs to another trial than the current is ignored."""
         ...

@@ -12,7 +12,7 @@ from volo_acquisition.recording.reader import Recording
 from volo_acquisition.sources.synthetic import SyntheticSource
 from volo_acquisition.types import Marker
 from volo_app.engine import Engine, RunResult
-from volo_app.imagery import IMAGERY_DECODERS, imagery_chain
+from volo_app.imagery import FEEDBACK_LENGTHS_S, IMAGERY_DECODERS, imagery_chain
 from volo_app.replay import replay
 from volo_app.rows import RunRecorder
 from volo_app.training import train_file
@@ -136,3 +136,24 @@ def test_imagining_one_side_steers_the_cursor_to_its_end(tmp_path: Path) -> None
     positions = [float(c.value) for c in kept.commands if c.target == "cursor"]
     assert np.mean(np.diff([0.0, *positions[:-1]])) > 0.0
     assert sum(m.label == OFFSET for m in result.markers) >= 2
+
+
+def test_predictions_move_the_cursor_within_a_trial_and_the_recording_replays_to_the_bit(tmp_path: Path) -> None:
+    run(tmp_path / "calibration.xdf", cued(("left", "right"), 15, seed=4), seed=4)
+    fitted = train_file(
+        tmp_path / "calibration.xdf",
+        lambda info: imagery_chain("csp_lda", lengths_s=FEEDBACK_LENGTHS_S),
+        dynamic=False,
+    )
+    save_decoder(tmp_path / "decoder", fitted)
+    paradigm = ImageryCursor(CursorSettings(n_trials=12, continuous=True, dwell_s=0.5))
+    kept = Kept()
+    result = run(tmp_path / "cursor.xdf", paradigm, 5, fitted, ImageryWill("right"), (kept,))
+    moves = [float(c.value) for c in kept.commands if c.target == "cursor"]
+    assert len(result.decisions) == 12
+    assert result.n_predictions == 12 * len(FEEDBACK_LENGTHS_S)
+    assert len(moves) >= result.n_predictions  # every one moves it
+    selected = [c.value for c in kept.commands if c.target == "select"]
+    assert selected.count("right") > selected.count("left")
+    again = replay(tmp_path / "cursor.xdf", decoder=tmp_path / "decoder")
+    assert again["sha256"] == result.sha256
