@@ -52,6 +52,7 @@ COMMANDS: Mapping[str, Command] = {
     "spell": Command("volo_app.commands.spell", "spell live with a fitted decoder"),
     "replay": Command("volo_app.commands.replay", "run a recording through the online pipeline again"),
     "evaluate": Command("volo_app.commands.evaluate", "measure a decoder's accuracy on a data set"),
+    "certify": Command("volo_app.commands.certify", "measure how well this rig keeps time, and keep a certificate"),
     "protocol": Command("volo_app.commands.protocol", "run a protocol: blocks, breaks, questions, one session"),
     "screening": Command("volo_app.commands.screening", "ask what comes before any flicker, and keep the answers"),
     "scenes": Command("volo_app.commands.scenes", "draw every scene of every paradigm, and judge what flickers"),

@@ -35,7 +35,7 @@ class Certificate:
         Frames watched, and those that were late or never came.
     jitter_sd_ms, jitter_p99_ms : float
         Of the durations of frames that were not late.
-    queue_frames : float
+    queue_frames : int
         How many frames the driver takes before it waits: more than one means that light comes later than told.
     marker_mean_ms, marker_sd_ms, marker_max_ms : float
         Of the markers against a patch seen by software.
@@ -61,7 +61,7 @@ class Certificate:
     n_missed: int
     jitter_sd_ms: float
     jitter_p99_ms: float
-    queue_frames: float
+    queue_frames: int
     marker_mean_ms: float
     marker_sd_ms: float
     marker_max_ms: float
@@ -130,7 +130,7 @@ def _page(c: Certificate) -> str:
         ("Refresh rate, measured", f"{c.refresh_hz:.4f} Hz"),
         ("Frames watched", f"{c.n_frames}: {c.n_late} late, {c.n_missed} missed ({share:.3f} %)"),
         ("Jitter of frames", f"sd {c.jitter_sd_ms:.3f} ms, 99th percentile {c.jitter_p99_ms:.3f} ms"),
-        ("Frames in the driver's queue", f"{c.queue_frames:.1f}"),
+        ("Frames in the driver's queue", f"{c.queue_frames}"),
         (
             "Marker against patch, in software",
             f"mean {c.marker_mean_ms:.2f} ms, sd {c.marker_sd_ms:.2f} ms, largest {c.marker_max_ms:.2f} ms",

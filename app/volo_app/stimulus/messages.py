@@ -56,6 +56,8 @@ class ScreenInfo:
         From swap to light, from the display's profile, added to all markers; 0 if not measured.
     display : str
         Name of the display, as the system gives it.
+    queue_frames : int
+        How many frames the driver takes before it waits for the display.
     """
 
     renderer: str
@@ -71,6 +73,7 @@ class ScreenInfo:
     jitter_ms: float = 0.0
     latency_ms: float = 0.0
     display: str = ""
+    queue_frames: int = 0
 
     def header(self) -> dict[str, str]:
         """Return the fields for the header of a recording."""

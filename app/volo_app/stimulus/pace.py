@@ -35,6 +35,8 @@ class Pace:
         When the last swap returned.
     jitter_ms : float
         99th percentile of how far the durations of frames were off their median.
+    queue_frames : int
+        How many frames the driver took at the very beginning without waiting.
     """
 
     refresh_hz: float
@@ -42,6 +44,7 @@ class Pace:
     is_vsync: bool
     swapped_s: float = float("-inf")
     jitter_ms: float = 0.0
+    queue_frames: int = 0
 
     @property
     def gain(self) -> float:
@@ -92,8 +95,11 @@ class PaceFinder:
         jitter_ms = 1e3 * float(np.percentile(np.abs(durations_s - np.median(durations_s)), 99))
         if mode_hz <= 0.0 or abs(measured_hz / mode_hz - 1.0) > TOLERANCE:
             return Pace(timer_hz, measured_hz, False, jitter_ms=jitter_ms)
+        early = np.diff(np.array(self._swaps_s)) < 0.5 * float(np.median(durations_s))
+        queue_frames = int(np.argmin(early)) if not early.all() else 0
         agrees = abs(measured_hz / mode_hz - 1.0) <= AGREEMENT
-        return Pace(mode_hz if agrees else measured_hz, measured_hz, True, jitter_ms=jitter_ms)
+        refresh_hz = mode_hz if agrees else measured_hz
+        return Pace(refresh_hz, measured_hz, True, jitter_ms=jitter_ms, queue_frames=queue_frames)
 
 
 def is_software(driver: str) -> bool:

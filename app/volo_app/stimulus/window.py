@@ -231,6 +231,7 @@ class StimulusWindow(QOpenGLWindow):
             jitter_ms=pace.jitter_ms,
             latency_ms=1e3 * self._latency_s,
             display=self.screen().name(),
+            queue_frames=pace.queue_frames,
         )
 
     def _report(self, now: float) -> None:
