@@ -9,7 +9,9 @@ from volo_acquisition.types import Marker
 from volo_decoders.types import Decision
 from volo_paradigms.grammar import DECISION, HELP
 from volo_paradigms.keys_shown import KeyTrials
-from volo_paradigms.layout import BACKSPACE, HELP_KEY, load_layout
+from volo_paradigms.language import load_language
+from volo_paradigms.layout import BACKSPACE, HELP_KEY, WORD_KEY, load_layout
+from volo_paradigms.predicting import Predictor
 from volo_paradigms.text import TextBuffer
 from volo_paradigms.types import Command, Step
 
@@ -39,6 +41,11 @@ class SpellerSettings:
         End after so many trials, abstaining ones included, whatever came of them.
     command_valid_s : float
         How long a command may wait to be executed.
+    language : str
+        ``"en"``, or a text file (``.txt``): words are predicted on the keys ``word1`` to ``word9`` of layouts that have
+        them, and likely letters are weighed into decisions. Empty for neither.
+    language_weight : float
+        How much the language counts in decisions, 0 (only words are predicted) to 1.
     """
 
     layout: str = "benchmark40"
@@ -49,6 +56,8 @@ class SpellerSettings:
     stop_text: str | None = None
     max_selections: int | None = 1000
     command_valid_s: float = 1.0
+    language: str = ""
+    language_weight: float = 0.0
 
     def __post_init__(self) -> None:
         problems = []
@@ -64,6 +73,10 @@ class SpellerSettings:
             value = getattr(self, name)
             if value is not None and value < 1:
                 problems.append(f"{name}: got {value}, it must be at least 1, or absent")
+        if not 0.0 <= self.language_weight <= 1.0:
+            problems.append(f"language_weight: got {self.language_weight}, allowed is 0 to 1")
+        if self.language_weight > 0.0 and not self.language:
+            problems.append("language_weight: there is no language to weigh; name one, e.g. en")
         if self.stop_text == "":
             problems.append("stop_text: got an empty text, it must have a character, or be absent")
         if problems:
@@ -94,6 +107,9 @@ class SsvepSpeller(KeyTrials):
         super().__init__(load_layout(s.layout), s.layout, s.gaze_shift_s, s.max_trial_s)
         stop_text = self.settings.stop_text
         self._stop_text = None if stop_text is None else self.layout.written(stop_text)
+        self._predictor: Predictor | None = None
+        if s.language:
+            self._predictor = Predictor(load_language(s.language), self.layout, s.language_weight)
         self._buffer = TextBuffer()
         self._n_commands = 0
         self._n_selections = 0
@@ -133,6 +149,8 @@ class SsvepSpeller(KeyTrials):
                 f"{' '.join(self.layout.labels)}"
             )
         self._now = max(self._now, decision.time)
+        if self._predictor is not None:
+            decision = self._predictor.weigh(decision, self.text)
         return self._end(decision.label, decision.confidence)
 
     def _end(self, key: str | None, confidence: float) -> list[Step]:
@@ -150,8 +168,13 @@ class SsvepSpeller(KeyTrials):
         if key == HELP_KEY:
             return [Marker(self._now, HELP), self._command("help", "call")]
         character = self.layout.character(key)
+        if key.startswith(WORD_KEY) and self._predictor is not None:
+            character = self._predictor.completion(self.text, key)
         self._buffer = self._buffer.delete() if character == BACKSPACE else self._buffer.type(character)
         return [self._command("text", character)]
+
+    def _labels(self) -> tuple[tuple[str, str], ...]:
+        return () if self._predictor is None else self._predictor.labels(self.text)
 
     def _command(self, target: str, value: str) -> Command:
         self._n_commands += 1

@@ -13,7 +13,7 @@ def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) ->
     """Note whether the test of a row held."""
     report = yield
     callspec = getattr(item, "callspec", None)
-    row = row_of(callspec.id) if callspec is not None else None
+    row = (row_of(callspec.id) if callspec is not None else None) or row_of(item.name)
     if row is not None and (report.when == "call" or report.outcome != "passed"):
         reason = str(report.longrepr[2]) if report.skipped and isinstance(report.longrepr, tuple) else ""
         note_outcome(row, report.outcome, item.nodeid.rpartition("/")[2], reason.removeprefix("Skipped: "))

@@ -49,8 +49,9 @@ def note_outcome(row: str, outcome: str, test: str, reason: str = "") -> None:
 
 
 def row_of(test_id: str) -> str | None:
-    """Return the row that a parametrised test's id names (``R1``, ``R5-tmpfs``), or None."""
-    word = re.split(r"[-_]", test_id)[0]
+    """Return the row that a parametrised test's id (``R1``, ``R5-tmpfs``) or a test's name (``test_t1_...``) names."""
+    named = re.match(r"test_([a-z]\d{1,2})_", test_id)
+    word = named[1].upper() if named else re.split(r"[-_]", test_id)[0]
     return word if _ROW.fullmatch(word) and word in load_matrix() else None
 
 

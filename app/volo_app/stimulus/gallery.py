@@ -29,7 +29,7 @@ __all__ = ["FlickerRow", "Shot", "audit_flicker", "judge_run", "labels_of", "par
 
 #: Settings that make a rehearsal short and yet show every kind of scene.
 _SHORT: dict[str, dict[str, Any]] = {
-    "ssvep_speller": {"max_selections": 6, "feedback_s": 0.5},
+    "ssvep_speller": {"layout": "words", "language": "en", "max_selections": 6, "feedback_s": 0.5},
     "ssvep_calibration": {"n_blocks": 1},
     "cvep_speller": {"max_selections": 6, "feedback_s": 0.5},
     "cvep_calibration": {"n_blocks": 1},
