@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, Protocol, Self
+from typing import Any, Protocol, Self, runtime_checkable
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-__all__ = ["Decoder"]
+__all__ = ["AdaptiveDecoder", "Decoder"]
 
 
 class Decoder(Protocol):
@@ -28,6 +28,9 @@ class Decoder(Protocol):
         True if it relies on the stimulus phase being locked to the onset.
     least_valid_fraction : float
         Windows with a smaller share of valid samples are not decoded.
+
+    Two more attributes are optional: ``latency_s``, signal needed from after the window's end, seconds (0 if absent),
+    and ``calibration_trials``, the least number of labelled windows of each class that `fit` takes.
     """
 
     classes_: NDArray[np.str_]
@@ -53,4 +56,25 @@ class Decoder(Protocol):
 
     def restore(self, state: Mapping[str, NDArray[Any]]) -> Self:
         """Take fitted arrays as `state` returned them, so that scores are the same to the bit."""
+        ...
+
+
+@runtime_checkable
+class AdaptiveDecoder(Protocol):
+    """A decoder that learns while it is used, from windows without labels.
+
+    The pipeline calls `adapt` once a trial, after the trial's decision, with the last window that was scored. Nothing
+    else may change a fitted decoder: scoring does not. What `adapt` learns may not depend on the order of classes, so
+    it gets neither labels nor trial numbers, and it must change the fitted state that `Decoder.state` tells.
+
+    Attributes
+    ----------
+    adapts : bool
+        False if the parameters say that it is to stay as fitted.
+    """
+
+    adapts: bool
+
+    def adapt(self, window: NDArray[np.floating[Any]]) -> None:
+        """Learn from one window, shape (n_channels, n_samples)."""
         ...

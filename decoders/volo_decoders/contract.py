@@ -22,7 +22,7 @@ import tomli_w
 from numpy.typing import NDArray
 from sklearn.base import clone
 
-from volo_decoders.base import Decoder
+from volo_decoders.base import AdaptiveDecoder, Decoder
 from volo_decoders.metrics import accuracy, chance_upper
 
 __all__ = ["CHECKS", "ContractError", "Trials", "check_decoder", "make_trials"]
@@ -285,6 +285,25 @@ def _refuses_what_does_not_fit(make: Factory, trials: Trials) -> None:
             make(trials).fit(None, None)
 
 
+def _learns_while_used_only_by_adapt(make: Factory, trials: Trials) -> None:
+    decoder = make(trials)
+    if not isinstance(decoder, AdaptiveDecoder):
+        return
+    fitted = decoder.fit(trials.X, trials.y)
+    first = fitted.decision_function(trials.X_test)
+    _require(np.array_equal(fitted.decision_function(trials.X_test), first), "scoring must not change the decoder")
+    for window in trials.X_test[::2]:
+        fitted.adapt(window)
+    after = fitted.decision_function(trials.X_test)
+    copied = make(trials).restore(fitted.state())
+    _require(np.array_equal(copied.decision_function(trials.X_test), after), "state must tell what adapt learned")
+    least = chance_upper(len(trials.y_test), len(trials.classes), 1e-3)
+    right = accuracy(trials.y_test, np.asarray(fitted.classes_)[after.argmax(axis=1)])
+    _require(right >= least, f"accuracy after adapt: got {right:.3f}, chance reaches {least:.3f}")
+    fitted.fit(trials.X, trials.y)
+    _require(np.array_equal(fitted.decision_function(trials.X_test), first), "fit must forget what adapt learned")
+
+
 #: The promises; each takes a factory and trials and raises `ContractError` where its promise is broken.
 CHECKS: tuple[Callable[[Factory, Trials], None], ...] = (
     _declares_what_it_needs,
@@ -298,6 +317,7 @@ CHECKS: tuple[Callable[[Factory, Trials], None], ...] = (
     _one_by_one_equals_batch,
     _scores_shorter_windows,
     _refuses_what_does_not_fit,
+    _learns_while_used_only_by_adapt,
 )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import hashlib
 import json
 from collections.abc import Collection, Mapping
@@ -11,7 +12,7 @@ import numpy as np
 
 from volo_acquisition.errors import DecoderError, Reason
 from volo_acquisition.types import StreamInfo
-from volo_decoders.base import Decoder
+from volo_decoders.base import AdaptiveDecoder, Decoder
 from volo_decoders.chain import ChainSpec, build_pipeline
 from volo_decoders.pipeline.decoding import Decoding
 from volo_decoders.pipeline.stopping import Accumulator, Stopping
@@ -55,7 +56,9 @@ class FittedChain:
             If the stream differs from the contract.
         """
         check_contract(self.contract, info)
-        pipeline = build_pipeline(self.spec, self.decoder, self.decoder_id)
+        # What learns while it is used learns in a copy: every run, live or replayed, starts from the fitted decoder.
+        decoder = copy.deepcopy(self.decoder) if isinstance(self.decoder, AdaptiveDecoder) else self.decoder
+        pipeline = build_pipeline(self.spec, decoder, self.decoder_id)
         self._warm_up(pipeline.reset(info))
         longest = self.spec.window.samples(info.rate_hz)[-1]
         decoding = Decoding(pipeline, Accumulator(self.stopping, longest), skipped)

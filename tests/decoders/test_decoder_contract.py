@@ -19,6 +19,7 @@ from volo_decoders.ssvep.cca import CCA
 from volo_decoders.ssvep.extended_cca import ExtendedCCA
 from volo_decoders.ssvep.fbcca import FBCCA
 from volo_decoders.ssvep.ms_cca import MsCCA
+from volo_decoders.ssvep.oacca import OnlineAdaptiveCCA
 from volo_decoders.ssvep.tdca import TDCA
 from volo_decoders.ssvep.transfer_cca import TransferCCA
 from volo_decoders.ssvep.trca import ETRCA
@@ -39,6 +40,7 @@ FACTORIES: dict[str, Callable[[Trials], Any]] = {
     ),
     "cca": lambda t: CCA(list(t.frequencies_hz), list(t.classes), rate_hz=t.rate_hz, n_harmonics=2),
     "transfer_cca": lambda t: TransferCCA(**_targets(t), rate_hz=t.rate_hz, harmonics=[1, 2], shares=[0.5, 1.0]),
+    "oacca": lambda t: OnlineAdaptiveCCA(**_targets(t), rate_hz=t.rate_hz, n_harmonics=2),
     "ecca": lambda t: ExtendedCCA(**_targets(t), rate_hz=t.rate_hz, n_harmonics=2),
     "ms_cca": lambda t: MsCCA(**_targets(t), rate_hz=t.rate_hz, n_harmonics=2, n_neighbours=3, phases_rad=_PHASES),
     "trca": lambda t: TRCA(n_bands=t.n_bands),
@@ -56,6 +58,7 @@ FACTORIES: dict[str, Callable[[Trials], Any]] = {
 VARIANTS: dict[str, Callable[[Trials], Any]] = {
     "fbcca-unsquared": lambda t: FACTORIES["fbcca"](t).set_params(squared=False),
     "transfer_cca-two": lambda t: FACTORIES["transfer_cca"](t).set_params(n_correlations=2, late_part=0.0),
+    "transfer_cca-online": lambda t: FACTORIES["transfer_cca"](t).set_params(online=True),
     "ms_cca-average": lambda t: FACTORIES["ms_cca"](t).set_params(score="average", phases_rad=None),
     "ecca-four": lambda t: FACTORIES["ecca"](t).set_params(n_correlations=4),
     "trca_r-single": lambda t: FACTORIES["trca_r"](t).set_params(ensemble=False),
@@ -70,7 +73,7 @@ VARIANTS: dict[str, Callable[[Trials], Any]] = {
 }
 #: Decoders whose scores do not depend on the scale of each single channel.
 CHANNEL_SCALE_FREE = (
-    *("cca", "fbcca", "fbcca-unsquared", "transfer_cca", "ecca", "ms_cca", "trca", "etrca", "etrca-squared"),
+    *("cca", "fbcca", "fbcca-unsquared", "transfer_cca", "oacca", "ecca", "ms_cca", "trca", "etrca", "etrca-squared"),
     *("trca_r", "ms_etrca", "tdca", "band_power_lda"),
 )
 EVERY = {**FACTORIES, **VARIANTS}

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Sequence
 
 from volo_acquisition.errors import DecoderError, Reason
 from volo_acquisition.types import Chunk, Marker, StreamInfo
-from volo_decoders.base import Decoder
+from volo_decoders.base import AdaptiveDecoder, Decoder
 from volo_decoders.pipeline.base import Stage
 from volo_decoders.pipeline.blocks import Blocker
 from volo_decoders.pipeline.windower import Windower, WindowSpec
@@ -57,6 +57,7 @@ class OnlinePipeline:
         self._hop_s = hop_s
         self._hold_s = hold_s
         self._info: StreamInfo | None = None
+        self._last: Window | None = None
         #: Asked before each decode; False leaves the window out (live: it came too late; replay: it was left out).
         self.gate: Callable[[Window], bool] | None = None
 
@@ -74,7 +75,7 @@ class OnlinePipeline:
                 reason=Reason.WRONG_RATE,
                 hint="choose a stream that is sampled regularly",
             )
-        self._info = info
+        self._info, self._last = info, None
         self._hop = hop = max(1, round(self._hop_s * info.rate_hz))
         merge = round(MERGE_S * info.rate_hz) if all(stage.mergeable for stage in self._stages) else 0
         self._blocker = Blocker(hop, round(self._hold_s * info.rate_hz), merge_samples=merge)
@@ -107,8 +108,12 @@ class OnlinePipeline:
         return self._windower.awaits(marker)
 
     def close(self, group: int) -> None:
-        """Yield nothing more of trial `group`."""
+        """Yield nothing more of trial `group`; a decoder that learns while it is used learns from its last window."""
         self._windower.close(group)
+        last, self._last = self._last, None
+        decoder = self._decoder
+        if last is not None and last.group == group and isinstance(decoder, AdaptiveDecoder) and decoder.adapts:
+            decoder.adapt(last.samples)
 
     def windows(self, chunk: Chunk, markers: Sequence[Marker] = ()) -> Iterator[Window]:
         """Take samples (times on the session clock) and markers; yield the windows that are complete."""
@@ -139,6 +144,7 @@ class OnlinePipeline:
         """Decode one window."""
         if self._decoder is None:
             raise ValueError("OnlinePipeline.predict: there is no decoder")
+        self._last = window
         scores = self._decoder.decision_function(window.samples[None])[0]
         return Prediction(
             window.stop_index,

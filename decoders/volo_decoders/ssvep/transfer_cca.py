@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from volo_decoders.choice import ConditionalLogit, softmax
-from volo_decoders.scored import ScoredClassifier, calibration_windows, taken
+from volo_decoders.scored import ScoredClassifier, calibration_windows, checked_windows, taken
 from volo_decoders.ssvep.references import ReferenceBases, centred, orthonormal_basis
 from volo_decoders.ssvep.targets import frequencies_of, target_names
 
@@ -25,6 +25,11 @@ class TransferCCA(ScoredClassifier):
     arrive late), and a conditional logit with a ridge learns how much each speaks for a class, and which class looks
     strong although nobody looks at it (alpha near 13 Hz). The same weights hold for all classes and for every person;
     frequencies, not places on the head or phases, are what is transferred.
+
+    With ``online``, each person is compared with themselves: what a class's features are on average over the person's
+    trials so far, whatever the person looked at, is taken off, as far as classes differ in it. No label is used and no
+    order; it takes for granted that in the long run all classes are looked at about equally often, and must be left
+    off where one command is wanted far more often than others.
 
     Scores are utilities: their softmax (`predict_proba`) is a probability, for windows like those fitted on.
 
@@ -48,6 +53,10 @@ class TransferCCA(ScoredClassifier):
         Strength of the penalty on weights.
     shares : list of float
         Weights are learnt for windows of these shares of those fitted on; a window is scored with the nearest.
+    online : bool
+        Learn each person's averages while used.
+    prior_trials : float
+        So many trials is the average over recorded participants worth to begin with.
 
     Attributes
     ----------
@@ -79,6 +88,8 @@ class TransferCCA(ScoredClassifier):
         late_part: float = 0.6,
         ridge: float = 100.0,
         shares: Sequence[float] = (0.25, 0.5, 0.75, 1.0),
+        online: bool = False,
+        prior_trials: float = 30.0,
     ) -> None:
         self.frequencies_hz = frequencies_hz
         self.class_names = class_names
@@ -89,8 +100,17 @@ class TransferCCA(ScoredClassifier):
         self.late_part = late_part
         self.ridge = ridge
         self.shares = shares
+        self.online = online
+        self.prior_trials = prior_trials
 
-    def fit(self, X: NDArray[np.floating[Any]] | None, y: ArrayLike | None) -> Self:
+    @property
+    def adapts(self) -> bool:
+        """Whether `adapt` is to be called."""
+        return self.online
+
+    def fit(
+        self, X: NDArray[np.floating[Any]] | None, y: ArrayLike | None, participants: ArrayLike | None = None
+    ) -> Self:
         """Learn the weights from windows of other people.
 
         Parameters
@@ -99,6 +119,8 @@ class TransferCCA(ScoredClassifier):
             Windows of all of them together.
         y : array_like of str, shape (n_trials,)
             Labels; every class must be there twice or more.
+        participants : array_like, shape (n_trials,), optional
+            Whose window it is; for ``online``, which without it takes them for one person's.
 
         Raises
         ------
@@ -114,11 +136,37 @@ class TransferCCA(ScoredClassifier):
         lengths = np.array([round(share * X.shape[2]) for share in self.shares])
         self._check_length(X.shape[1], int(lengths.min()))
         chosen = np.array([classes.tolist().index(str(label)) for label in labels])
-        models = [
-            ConditionalLogit.fit(np.stack([self._features(w[:, :n]) for w in X]), chosen, self.ridge) for n in lengths
-        ]
+        people = np.zeros(len(X)) if participants is None else np.asarray(participants)
+        if people.shape != (len(X),):
+            raise ValueError(f"participants: got shape {people.shape}, expected one for each of {len(X)} windows")
+        models, averages = [], []
+        for n in lengths:
+            features = np.stack([self._features(w[:, :n]) for w in X])
+            averages.append(features.mean(axis=0))
+            if self.online:
+                for person in np.unique(people):
+                    own = people == person
+                    features[own] -= self._offset(averages[-1], features[own].sum(axis=0), int(own.sum()))
+            models.append(ConditionalLogit.fit(features, chosen, self.ridge))
+        self._averages = np.ascontiguousarray(np.stack(averages))
+        self._sums, self._count = np.zeros(self._averages.shape), 0
         self._take(classes, lengths, models, X.shape[1] // self.n_bands)
         return self
+
+    def adapt(self, window: NDArray[np.floating[Any]]) -> None:
+        """Take a window of the person who uses it, shape (n_rows, n_samples), into the person's averages."""
+        window = checked_windows(window[None])[0]
+        self._check_shape(*window.shape)
+        for k, n in enumerate(self._lengths):
+            cut = window[:, : min(int(n), window.shape[1])]
+            self._sums[k] += self._features(cut)
+        self._count += 1
+
+    def _offset(self, average: NDArray[np.float64], sums: NDArray[np.float64], count: int) -> NDArray[np.float64]:
+        """Return what a person's classes differ in on average, whichever is looked at, (n_classes, n_features)."""
+        own = (self.prior_trials * average + sums) / (self.prior_trials + count)
+        difference: NDArray[np.float64] = own - own.mean(axis=0)
+        return difference
 
     def predict_proba(self, X: NDArray[np.floating[Any]]) -> NDArray[np.float64]:
         """Return the probability of each class, shape (n_trials, n_classes)."""
@@ -130,6 +178,9 @@ class TransferCCA(ScoredClassifier):
             "classes": self.classes_.copy(),
             "lengths": self._lengths.copy(),
             "n_channels": np.array([self._n_channels]),
+            "averages": self._averages.copy(),
+            "sums": self._sums.copy(),
+            "count": np.array([self._count]),
             **{
                 name: np.stack([getattr(model, name) for model in self._models])
                 for name in ("weights", "centre", "scale", "biases")
@@ -152,6 +203,8 @@ class TransferCCA(ScoredClassifier):
         parts = [taken(state, name, 2, "f") for name in ("weights", "centre", "scale", "biases")]
         if {len(part) for part in parts} != {len(lengths)} or parts[3].shape[1] != len(classes):
             raise ValueError(f"state: got {[p.shape for p in parts]}, expected {len(lengths)} rows of each")
+        self._averages, self._sums = taken(state, "averages", 3, "f"), taken(state, "sums", 3, "f")
+        self._count = int(taken(state, "count", 1, "i")[0])
         self._bases = ReferenceBases([float(f) for f in self.frequencies_hz], self.rate_hz, max(self.harmonics))
         models = [ConditionalLogit(*rows) for rows in zip(*parts, strict=True)]
         self._take(classes, lengths, models, int(n_channels[0]))
@@ -160,7 +213,9 @@ class TransferCCA(ScoredClassifier):
     def _take(
         self, classes: NDArray[np.str_], lengths: NDArray[np.intp], models: list[ConditionalLogit], n_channels: int
     ) -> None:
-        self._lengths, self._models, self._n_channels = lengths, models, n_channels
+        # Each in memory of its own, fitted or restored: products then give the same bits.
+        parts = ((m.weights.copy(), m.centre.copy(), m.scale.copy(), m.biases.copy()) for m in models)
+        self._lengths, self._models, self._n_channels = lengths, [ConditionalLogit(*p) for p in parts], n_channels
         self.weights_ = np.stack([model.weights for model in models])
         self.classes_ = classes
 
@@ -171,6 +226,8 @@ class TransferCCA(ScoredClassifier):
             raise ValueError(f"n_correlations: got {self.n_correlations}, it must be at least 1")
         if not 0.0 <= self.late_part < 1.0:
             raise ValueError(f"late_part: got {self.late_part}, it must be at least 0 and below 1")
+        if not self.prior_trials > 0.0:
+            raise ValueError(f"prior_trials: got {self.prior_trials}, it must be positive")
         if not self.ridge > 0.0:
             raise ValueError(f"ridge: got {self.ridge}, it must be positive")
         if not len(self.shares) or not all(0.0 < share <= 1.0 for share in self.shares):
@@ -212,4 +269,7 @@ class TransferCCA(ScoredClassifier):
 
     def _score(self, window: NDArray[np.floating[Any]]) -> NDArray[np.float64]:
         nearest = int(np.abs(self._lengths - window.shape[1]).argmin())
-        return self._models[nearest].utilities(self._features(window))
+        features = self._features(window)
+        if self.online:
+            features = features - self._offset(self._averages[nearest], self._sums[nearest], self._count)
+        return self._models[nearest].utilities(features)
