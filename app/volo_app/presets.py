@@ -10,7 +10,9 @@ from volo_paradigms.layout import Layout
 __all__ = ["DECODERS", "SPELLER_LENGTHS_S", "ssvep_chain"]
 
 #: Decoders `volo train` can fit for the speller.
-DECODERS = ("etrca", "fbcca")
+DECODERS = ("etrca", "fbcca", "oacca", "ecca", "ms_cca", "trca", "trca_r", "ms_etrca", "tdca")
+#: Those of them that need no calibration.
+UNCALIBRATED = ("fbcca", "oacca")
 #: Window lengths tried one after the other when spelling, seconds.
 SPELLER_LENGTHS_S = (0.4, 0.6, 0.8, 1.0, 1.25, 1.5, 2.0)
 #: The same for decoders without calibration, which need longer.
@@ -36,7 +38,7 @@ def ssvep_chain(
     Parameters
     ----------
     decoder : str
-        ``"etrca"`` or ``"fbcca"``.
+        One of `DECODERS`.
     layout : Layout
         Its keys are the classes.
     rate_hz : float
@@ -57,25 +59,10 @@ def ssvep_chain(
         If the decoder is unknown.
     """
     if lengths_s is None:
-        lengths_s = LONG_LENGTHS_S if decoder == "fbcca" else SPELLER_LENGTHS_S
+        lengths_s = LONG_LENGTHS_S if decoder in UNCALIBRATED else SPELLER_LENGTHS_S
     top = 0.45 * rate_hz
     bands = [[low, min(high, top)] for low, high in bands_hz if low < 0.8 * top]
-    if decoder == "etrca":
-        params: dict[str, object] = {"n_bands": len(bands)}
-    elif decoder == "fbcca":
-        params = {
-            "frequencies_hz": [key.frequency_hz for key in layout.keys],
-            "class_names": [key.label for key in layout.keys],
-            "rate_hz": rate_hz,
-            "n_harmonics": 5,
-            "n_bands": len(bands),
-        }
-    else:
-        raise DecoderError(
-            f"decoder {decoder!r} is not made for this speller",
-            reason=Reason.NOT_FOUND,
-            hint=f"use one of {', '.join(DECODERS)}",
-        )
+    params = _decoder_params(decoder, layout, rate_hz, len(bands))
     notch = StageSpec("sos", {"kind": "bandstop", "cutoff_hz": [mains_hz - 2.0, mains_hz + 2.0], "order": 2})
     stages = (
         StageSpec("select", {}),
@@ -83,3 +70,24 @@ def ssvep_chain(
         StageSpec("filter_bank", {"pass_bands_hz": bands, "order": 4, "ripple_db": 0.5, "cascaded": cascaded}),
     )
     return ChainSpec(stages, WindowSpec(lengths_s, VISUAL_LATENCY_S), decoder, params)
+
+
+def _decoder_params(decoder: str, layout: Layout, rate_hz: float, n_bands: int) -> dict[str, object]:
+    """Return what the decoder needs to know of keys, rate and bands."""
+    if decoder not in DECODERS:
+        raise DecoderError(
+            f"decoder {decoder!r} is not made for this speller",
+            reason=Reason.NOT_FOUND,
+            hint=f"use one of {', '.join(DECODERS)}",
+        )
+    params: dict[str, object] = {"n_bands": n_bands}
+    if decoder in {"etrca", "trca"}:
+        return params
+    params["frequencies_hz"] = [key.frequency_hz for key in layout.keys]
+    params["class_names"] = [key.label for key in layout.keys]
+    if decoder == "ms_etrca":
+        return params
+    params |= {"rate_hz": rate_hz, "n_harmonics": 5}
+    if decoder == "ms_cca":
+        params["phases_rad"] = [key.phase_rad for key in layout.keys]
+    return params

@@ -41,6 +41,7 @@ def train_file(
     *,
     stream: str = "",
     threshold: float = 0.95,
+    rule: str = "dynamic",
     max_missed: float = math.inf,
     dynamic: bool = True,
     progress: Callable[[int, int], None] | None = None,
@@ -57,6 +58,8 @@ def train_file(
         Which signal stream, needed if there are several.
     threshold : float
         Confidence at which dynamic stopping decides.
+    rule : str
+        When to decide, see `fit_chain`.
     max_missed : float
         Trials whose stimulus missed more frames than that are left out, and counted.
     dynamic : bool
@@ -87,6 +90,7 @@ def train_file(
         items,
         threshold=threshold,
         dynamic=dynamic,
+        rule=rule,
         provenance=provenance,
         progress=progress,
     )

@@ -14,7 +14,8 @@ from volo_acquisition.types import Channel, Chunk, Correction, Item, Marker, Str
 from volo_decoders.base import Decoder
 from volo_decoders.chain import ChainSpec, build_decoder, build_pipeline, resolve_channels
 from volo_decoders.fitted import FittedChain, make_id
-from volo_decoders.pipeline.stopping import DynamicStopping, FixedStopping, Stopping, margin
+from volo_decoders.pipeline.stopping import DynamicStopping, FixedStopping, Stopping
+from volo_decoders.pipeline.stopping_rules import BayesianStopping, MarginStopping, margin, relative_margin
 from volo_decoders.types import Window
 
 __all__ = ["artefact_groups", "collect_windows", "fit_chain", "time_folds"]
@@ -56,6 +57,9 @@ def collect_windows(
     return processed, windows
 
 
+_RULES = ("dynamic", "bayesian", "margin", "fixed")
+
+
 def time_folds(labels: Sequence[str], groups: Sequence[int]) -> NDArray[np.intp]:
     """Return a block number for each trial: the k-th trial of each class, in time order, is in block k.
 
@@ -81,6 +85,7 @@ def fit_chain(
     *,
     threshold: float = 0.95,
     dynamic: bool = True,
+    rule: str = "dynamic",
     provenance: dict[str, str] | None = None,
     progress: Callable[[int, int], None] | None = None,
 ) -> FittedChain:
@@ -98,6 +103,9 @@ def fit_chain(
         Confidence at which dynamic stopping decides.
     dynamic : bool
         False decides at the longest window only.
+    rule : {"dynamic", "bayesian", "margin", "fixed"}
+        When to decide: by a logistic curve of the margin, by densities of it, by the margin itself, each fitted on
+        blocks the decoder has not seen; or at the longest window only.
     provenance : dict of str
         Where the data came from, kept with the decoder.
     progress : callable or None
@@ -108,6 +116,8 @@ def fit_chain(
     DecoderError
         If there are no labelled windows, or too few for the decoder.
     """
+    if rule not in _RULES:
+        raise ValueError(f"rule: got {rule!r}, allowed are {', '.join(_RULES)}")
     spec = resolve_channels(spec, info)
     _, windows = collect_windows(spec, info, items)
     lengths = spec.window.samples(info.rate_hz)
@@ -125,8 +135,8 @@ def fit_chain(
         )
     _fit(decoder, full)
     stopping: Stopping = FixedStopping(lengths[-1])
-    if dynamic and len(lengths) > 1:
-        stopping = _fit_stopping(spec, used, lengths, threshold, progress)
+    if dynamic and rule != "fixed" and len(lengths) > 1:
+        stopping = _fit_stopping(spec, used, lengths, threshold, rule=rule, progress=progress)
     contract = _contract(spec, info)
     told = {**(provenance or {}), "n_trials": str(len(full)), "n_rejected": str(len(rejected))}
     return FittedChain(spec, decoder, stopping, contract, make_id(spec, decoder), told)
@@ -181,6 +191,8 @@ def _fit_stopping(
     windows: Sequence[Window],
     lengths: Sequence[int],
     threshold: float,
+    *,
+    rule: str,
     progress: Callable[[int, int], None] | None,
 ) -> Stopping:
     """Calibrate confidence on predictions of decoders that have not seen the block they predict."""
@@ -201,12 +213,16 @@ def _fit_stopping(
         for k in np.flatnonzero(folds == fold):
             for j, n in enumerate(lengths):
                 scores = decoder.decision_function(trials[k][n].samples[None])[0]
-                margins[k, j] = margin(scores)
+                margins[k, j] = relative_margin(scores) if rule == "margin" else margin(scores)
                 correct[k, j] = str(decoder.classes_[int(np.argmax(scores))]) == trials[k][n].label
         if progress is not None:
             progress(fold + 1, n_folds)
     # what needs no calibration is used where little is known: it decides rather than keep silent
     least_confidence = min(0.5, threshold) if build_decoder(spec).needs_calibration else 0.0
+    if rule == "margin":
+        return MarginStopping.fit(lengths, margins, correct, threshold)
+    if rule == "bayesian":
+        return BayesianStopping.fit(lengths, margins, correct, threshold, least_confidence=least_confidence)
     return DynamicStopping.fit(lengths, margins, correct, threshold, least_confidence=least_confidence)
 
 

@@ -7,7 +7,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from volo_decoders.pipeline.stopping import Accumulator, DynamicStopping, FixedStopping, make_stopping, margin
+from volo_decoders.pipeline.stopping import Accumulator, DynamicStopping, FixedStopping, make_stopping
+from volo_decoders.pipeline.stopping_rules import (
+    BayesianStopping,
+    MarginStopping,
+    ProbabilityStopping,
+    margin,
+    relative_margin,
+)
 from volo_decoders.types import Prediction
 
 
@@ -84,3 +91,56 @@ def test_rules_survive_being_written_down() -> None:
 
 def test_margin_is_the_distance_of_the_two_best() -> None:
     assert margin(np.array([0.1, 0.9, 0.4])) == pytest.approx(0.5)
+
+
+def test_bayesian_confidence_is_calibrated_on_new_trials() -> None:
+    rule = BayesianStopping.fit([100, 200], *simulated())
+    x, correct = simulated(600, seed=1)
+    p = np.array([rule.confidence(np.array([v, 0.0, -9.0]), 100) for v in x[:, 0]])
+    for low, high in ((0.3, 0.6), (0.6, 0.8), (0.8, 1.01)):
+        inside = (p >= low) & (p < high)
+        assert inside.sum() > 40
+        assert correct[inside, 0].mean() == pytest.approx(p[inside].mean(), abs=0.13)
+
+
+def test_bayesian_confidence_stays_humble_where_nothing_was_wrong() -> None:
+    rule = BayesianStopping.fit([100], np.linspace(0.5, 1.5, 12)[:, None], np.ones((12, 1), bool))
+    assert 0.5 < rule.confidence(np.array([1.0, 0.0, 0.0]), 100) < 0.995
+    assert rule.confidence(np.array([1.0, 0.0, 0.0]), 150) == 0.0
+
+
+def test_the_margin_rule_finds_where_enough_are_right() -> None:
+    rng = np.random.default_rng(0)
+    margins = rng.random((2000, 1))
+    rule = MarginStopping.fit([100], margins, rng.random((2000, 1)) < margins, 0.9)
+    assert rule.least_margin == pytest.approx(0.8, abs=0.06)  # right above m on average (1 + m) / 2
+    assert MarginStopping.fit([100], margins, np.zeros((2000, 1), bool), 0.9).least_margin == 1.0
+
+
+@given(st.lists(st.floats(-5.0, 5.0), min_size=3, max_size=6, unique=True), st.floats(0.1, 9.0), st.floats(-9.0, 9.0))
+def test_the_relative_margin_knows_no_scale_and_no_offset(scores: list[float], scale: float, offset: float) -> None:
+    x = np.round(np.array(scores), 3)
+    assert relative_margin(scale * x + offset) == pytest.approx(relative_margin(x), abs=1e-6)
+
+
+def test_a_falling_threshold_is_met_late() -> None:
+    rule = ProbabilityStopping([100, 200, 300], 0.9, 0.5)
+    scores = np.log([0.7, 0.2, 0.1])
+    assert rule.confidence(scores, 100) == pytest.approx(0.7)
+    assert [rule.enough(0.7, n) for n in (100, 150, 200, 300)] == [False, False, True, True]
+
+
+@pytest.mark.parametrize(
+    "rule",
+    [
+        BayesianStopping([100, 200], [[1.0, 2.0], [1.5]], [[0.1], []], 0.9),
+        MarginStopping([100, 200], 0.4),
+        ProbabilityStopping([100, 200], 0.9, 0.6, 0.3),
+    ],
+    ids=lambda rule: type(rule).__name__,
+)
+def test_other_rules_survive_being_written_down(rule: object) -> None:
+    again = make_stopping(rule.to_dict())
+    assert again.to_dict() == rule.to_dict()
+    scores = np.array([1.4, 0.3, 0.0])
+    assert again.confidence(scores, 100) == rule.confidence(scores, 100)

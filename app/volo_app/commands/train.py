@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from volo_acquisition.types import StreamInfo
     from volo_decoders.chain import ChainSpec
 
-_SPELLER_DECODERS = ("etrca", "fbcca")
+_SPELLER_DECODERS = ("etrca", "fbcca", "oacca", "ecca", "ms_cca", "trca", "trca_r", "ms_etrca", "tdca")
 
 HELP = "fit a decoder to a calibration recording"
 EXAMPLE = """examples:
@@ -30,7 +30,8 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "--decoder",
         default="etrca",
         metavar="NAME",
-        help="etrca (default) or fbcca for flickering keys; csp_lda or band_power_lda for imagery",
+        help="a decoder for flickering keys (default etrca; also fbcca, tdca, ms_cca, ...), or for imagery csp_lda or "
+        "band_power_lda",
     )
     parser.add_argument(
         "--feature",
@@ -40,6 +41,12 @@ def configure(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--layout", default="benchmark40", help="keys: a layout's name or file (default benchmark40)")
     parser.add_argument("--threshold", type=float, default=0.95, help="confidence that suffices (default 0.95)")
+    parser.add_argument(
+        "--stopping",
+        default="dynamic",
+        choices=("dynamic", "bayesian", "margin", "fixed"),
+        help="when to decide (default dynamic: a logistic curve of the margin)",
+    )
     parser.add_argument(
         "--mains", type=float, default=50.0, choices=(0.0, 50.0, 60.0), help="power line, Hz (default 50)"
     )
@@ -73,6 +80,7 @@ def run(args: argparse.Namespace, console: Console) -> dict[str, object]:
             stream=args.stream,
             threshold=args.threshold,
             dynamic=dynamic,
+            rule=args.stopping,
             max_missed=math.inf if args.max_missed is None else args.max_missed,
         )
         folder = save_decoder(Path(args.out), fitted)

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
+from volo_decoders.pipeline.stopping_rules import BayesianStopping, MarginStopping, ProbabilityStopping, margin
 from volo_decoders.types import Decision, Prediction
 
 __all__ = ["Accumulator", "DynamicStopping", "FixedStopping", "Stopping", "make_stopping"]
@@ -35,12 +36,6 @@ class Stopping(Protocol):
     def to_dict(self) -> dict[str, Any]:
         """Return the rule as plain values; `make_stopping` reads them."""
         ...
-
-
-def margin(scores: NDArray[np.float64]) -> float:
-    """Return the distance of the best score from the second best."""
-    top = np.partition(scores, -2)[-2:]
-    return float(top[1] - top[0])
 
 
 class FixedStopping:
@@ -181,13 +176,20 @@ def make_stopping(values: Mapping[str, Any]) -> Stopping:
     ValueError
         If the kind is unknown.
     """
-    kind = values.get("kind")
-    rest = {key: value for key, value in values.items() if key != "kind"}
-    if kind == "fixed":
-        return FixedStopping(**rest)
-    if kind == "dynamic":
-        return DynamicStopping(**rest)
-    raise ValueError(f"stopping kind: got {kind!r}, allowed are fixed, dynamic")
+    kind = str(values.get("kind"))
+    if kind not in RULES:
+        raise ValueError(f"stopping kind: got {kind!r}, allowed are {', '.join(RULES)}")
+    return RULES[kind](**{key: value for key, value in values.items() if key != "kind"})
+
+
+#: The rules, by the name that `Stopping.to_dict` tells.
+RULES: Mapping[str, Callable[..., Stopping]] = {
+    "fixed": FixedStopping,
+    "dynamic": DynamicStopping,
+    "bayesian": BayesianStopping,
+    "margin": MarginStopping,
+    "probability": ProbabilityStopping,
+}
 
 
 class Accumulator:
