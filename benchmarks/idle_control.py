@@ -1,10 +1,10 @@
 """Asynchronous control by the simulated participant: half an hour of wanting nothing, half an hour of selections.
 
 Simulated: says that the gate keeps its promise on the frozen generator, nothing about people. Twelve targets flicker
-all the time. In the *idle* half hour the participant never looks at one; in the *control* half hour they look at a random
-target until it is selected, or six seconds at most, then away for two. Windows of 2 s, four a second, through the
-streaming pipeline, FBCCA without calibration. The gate is fitted to another recording of the same participant: three
-minutes idle, three minutes of looking at targets.
+all the time. In the *idle* half hour the participant never looks at one; in the *control* half hour they look at a
+random target until it is selected, or six seconds at most, then away for two. Windows of 2 s, four a second, through
+the pipeline's filters, FBCCA without calibration. The gate is fitted to another recording of the same participant:
+three minutes idle, three minutes of looking at targets.
 
 A selection of another target than the one looked at, or while looking away, is false in either half hour.
 

@@ -4,10 +4,12 @@ Three figures, each with windows from 0.5 s after the cue through the streaming 
 
 - ``free``: no calibration, 1 to 4 s. `TransferCCA` is fitted on the other participants; its settings are chosen among a
   grid by leave-one-participant-out *within* them (likelihood, not accuracy). Beside it FBCCA, and the paired gain with
-  the bootstrap interval over participants. Nulls: labels shuffled within participants, the window before the cue.
+  the bootstrap interval over participants. Nulls: labels permuted within participants; the second before the cue,
+  which is *below* chance here, since eyes are still on the target before, and no class follows itself.
 - ``adapt``: last session, 3 s. The same decoder learns each person's averages while used, without labels; beside it
-  FBCCA, recentred tangent space with logistic regression trained on the person's earlier sessions, and OACCA. Trials
-  in their order, and in random order: no figure may hang on the order of classes.
+  FBCCA, recentred tangent space with logistic regression trained on the person's earlier sessions, and OACCA. From
+  0.5 s after the cue and from 1 s, where narrow causal filters have settled. Trials in their order, and in random
+  order: no figure may hang on the order of classes.
 - ``stop``: dynamic stopping. Thresholds are chosen on the other participants; bits a minute with 1 s overhead, pooled
   and as mean of participants, beside the best fixed windows, which are chosen with hindsight.
 
@@ -30,6 +32,7 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 import numpy as np
+from scipy.signal import butter, sosfilt
 
 from volo_app.datasets import ssvep_exo
 from volo_app.evaluation import exo_chain
@@ -50,6 +53,7 @@ GRID = [
         ([1, 2], [2, 3], [1, 2, 3]), (1, 2), (0.0, 0.5, 0.6, 0.75), (50.0, 200.0)
     )
 ]
+SHARES = [0.25, 0.5, 0.75, 1.0]
 STOP_LENGTHS_S = np.arange(0.5, LONGEST_S + 0.01, 0.125)
 OVERHEAD_S = 1.0
 SEED = 0
@@ -117,16 +121,26 @@ def fit(decoder: TransferCCA, trials: Trials) -> TransferCCA:
     return decoder.fit(trials.X, np.array(CLASSES)[trials.y], trials.who)
 
 
-def chosen_settings(trials: Trials) -> dict[str, Any]:
-    """Return the grid's entry with the largest likelihood, by leave-one-participant-out within `trials`."""
-    likelihood = np.zeros(len(GRID))
-    for k, settings in enumerate(GRID):
-        for person in np.unique(trials.who):
-            inside = trials.who == person
-            decoder = fit(transfer(shares=[1.0], **settings), trials.of(~inside))
-            p = decoder.predict_proba(trials.X[inside])
-            likelihood[k] += np.log(p[np.arange(len(p)), trials.y[inside]]).sum()
-    return GRID[int(likelihood.argmax())]
+def chosen_settings(trials: Trials) -> dict[str, dict[str, Any]]:
+    """Return for each participant the grid's entry of largest likelihood, judged without them.
+
+    By leave-one-participant-out within the others; one entry for windows of 1, 2, 3 and 4 s together, since one decoder
+    serves all lengths.
+    """
+    people = np.unique(trials.who)
+    chosen = {}
+    for out in people:
+        others = trials.of(trials.who != out)
+        likelihood = np.zeros(len(GRID))
+        for k, settings in enumerate(GRID):
+            for person in np.unique(others.who):
+                inside = others.who == person
+                decoder = fit(transfer(shares=SHARES, **settings), others.of(~inside))
+                for share in SHARES:
+                    p = decoder.predict_proba(others.X[inside][:, :, : round(share * others.X.shape[2])])
+                    likelihood[k] += np.log(p[np.arange(len(p)), others.y[inside]]).sum()
+        chosen[str(out)] = GRID[int(likelihood.argmax())]
+    return chosen
 
 
 def paired(gain: np.ndarray, who: np.ndarray) -> dict[str, Any]:
@@ -136,38 +150,34 @@ def paired(gain: np.ndarray, who: np.ndarray) -> dict[str, Any]:
     return {"gain": each.mean(), "interval": np.quantile(drawn, [0.025, 0.975]).tolist(), "each": each.tolist()}
 
 
-def free(trials: Trials, before: Trials) -> list[dict[str, Any]]:
+def free(trials: Trials, before: Trials, settings: dict[str, dict[str, Any]]) -> list[dict[str, Any]]:
     rows = []
+    people = np.unique(trials.who)
+    decoders = {p: fit(transfer(shares=SHARES, **settings[p]), trials.of(trials.who != p)) for p in people}
+    permuted = trials.y.copy()
     rng = np.random.default_rng(SEED)
-    shuffled = trials.y.copy()
-    for person in np.unique(trials.who):
-        shuffled[trials.who == person] = rng.permutation(shuffled[trials.who == person])
-    for length_s in (1.0, 2.0, 3.0, 4.0):
-        n = round(length_s * RATE_HZ)
-        cut = replace(trials, X=np.ascontiguousarray(trials.X[:, :, :n]))
-        right, null, early = (np.zeros(len(trials.y), bool) for _ in range(3))
-        settings = []
-        for person in np.unique(trials.who):
+    for person in people:
+        permuted[trials.who == person] = rng.permutation(permuted[trials.who == person])
+    for share in SHARES:
+        n = round(share * trials.X.shape[2])
+        found, early = np.zeros(len(trials.y), int), np.zeros(len(trials.y), int)
+        for person in people:
             test = trials.who == person
-            settings.append(chosen_settings(cut.of(~test)))
-            decoder = fit(transfer(shares=[1.0], **settings[-1]), cut.of(~test))
-            right[test] = decoder.decision_function(cut.X[test]).argmax(axis=1) == trials.y[test]
-            early[test] = decoder.decision_function(before.X[test]).argmax(axis=1) == trials.y[test]
-            decoder = fit(transfer(shares=[1.0], **settings[-1]), replace(cut.of(~test), y=shuffled[~test]))
-            null[test] = decoder.decision_function(cut.X[test]).argmax(axis=1) == trials.y[test]
-        base = fbcca().decision_function(cut.X).argmax(axis=1) == trials.y
+            found[test] = decoders[person].decision_function(trials.X[test][:, :, :n]).argmax(axis=1)
+            early[test] = decoders[person].decision_function(before.X[test]).argmax(axis=1)
+        right = found == trials.y
+        base = fbcca().decision_function(trials.X[:, :, :n]).argmax(axis=1) == trials.y
         rows.append(
             {
-                "window_s": length_s,
+                "window_s": n / RATE_HZ,
                 "fbcca": base.mean(),
                 "transfer_cca": right.mean(),
                 "n": len(right),
                 **paired(right.astype(float) - base, trials.who),
-                "worst": min(right[trials.who == p].mean() for p in np.unique(trials.who)),
-                "labels_shuffled": null.mean(),
-                "before_the_cue": early.mean(),
+                "worst": min(right[trials.who == p].mean() for p in people),
+                "null_labels_permuted": (found == permuted).mean(),
+                "null_before_the_cue": (early == trials.y).mean(),
                 "chance_bound": chance_upper(len(right), len(CLASSES)),
-                "settings": settings,
             }
         )
     return rows
@@ -197,83 +207,73 @@ def adapted_scores(make: Any, trials: Trials, order: np.ndarray, lengths: np.nda
     return scores
 
 
-def tangent(trials: Trials, root: Path, length_s: float) -> dict[str, np.ndarray]:
+def tangent(trials: Trials, root: Path, offset_s: float, length_s: float) -> dict[str, np.ndarray]:
     """Right or not, last sessions, of tangent space with logistic regression, raw and recentred while used."""
     from scipy.linalg import expm, logm, sqrtm
     from sklearn.covariance import oas
     from sklearn.linear_model import LogisticRegression
-    from sklearn.pipeline import make_pipeline
-    from sklearn.preprocessing import StandardScaler
 
-    right = {"raw": np.zeros(len(trials.y), bool), "recentred": np.zeros(len(trials.y), bool)}
-    X = narrow_bands(root, length_s)
-    covariances = np.array([oas((x / X.std()).T, assume_centered=False)[0] for x in X])
-
-    def root_inverse(M: np.ndarray) -> np.ndarray:
-        return np.linalg.inv(np.real(sqrtm(M)))
+    X = narrow_bands(root, offset_s, length_s)
+    covariances = np.array([oas((x / X.std()).T)[0] for x in X])
 
     def flat(M: np.ndarray, C: np.ndarray) -> np.ndarray:
-        W = root_inverse(M)
-        rows = np.triu_indices(len(M))
-        return np.stack([np.real(logm(W @ c @ W))[rows] for c in C])
+        W = np.linalg.inv(np.real(sqrtm(M)))
+        rows, columns = np.triu_indices(len(M))
+        weights = np.where(rows == columns, 1.0, np.sqrt(2.0))
+        return np.stack([np.real(logm(W @ c @ W))[rows, columns] * weights for c in C])
 
-    def middle(C: np.ndarray) -> np.ndarray:
-        M = C.mean(axis=0)
-        for _ in range(8):
-            S = np.real(sqrtm(M))
-            W = np.linalg.inv(S)
-            M = S @ expm(np.mean([np.real(logm(W @ c @ W)) for c in C], axis=0)) @ S
-        return M
+    def between(M: np.ndarray, C: np.ndarray, share: float) -> np.ndarray:
+        S = np.real(sqrtm(M))
+        W = np.linalg.inv(S)
+        return S @ expm(share * np.mean([np.real(logm(W @ c @ W)) for c in C], axis=0)) @ S
 
-    last = trials.last
+    right = {name: np.zeros(len(trials.y), bool) for name in ("raw", "recentred")}
     for person in np.unique(trials.who):
         mine = trials.who == person
-        train, test = np.flatnonzero(mine & ~last), np.flatnonzero(mine & last)
-        centre = middle(covariances[train])
-        model = make_pipeline(StandardScaler(), LogisticRegression(max_iter=1000))
-        model.fit(flat(centre, covariances[train]), trials.y[train])
+        train, test = np.flatnonzero(mine & ~trials.last), np.flatnonzero(mine & trials.last)
+        centre = covariances[train].mean(axis=0)
+        for _ in range(10):
+            centre = between(centre, covariances[train], 1.0)
+        model = LogisticRegression(max_iter=1000).fit(flat(centre, covariances[train]), trials.y[train])
         right["raw"][test] = model.predict(flat(centre, covariances[test])) == trials.y[test]
-        seen: list[np.ndarray] = []
-        for i in test:
-            seen.append(covariances[i])
-            mixed = (4.0 * centre + np.sum(seen, axis=0)) / (4.0 + len(seen))  # four trials' worth of prior
-            right["recentred"][i] = model.predict(flat(mixed, covariances[i : i + 1]))[0] == trials.y[i]
+        moving = centre
+        for k, i in enumerate(test):
+            moving = between(moving, covariances[i : i + 1], 1.0 / (k + 5))  # the prior counts four trials
+            right["recentred"][i] = model.predict(flat(moving, covariances[i : i + 1]))[0] == trials.y[i]
     return right
 
 
-def narrow_bands(root: Path, length_s: float) -> np.ndarray:
-    """Windows of three causal bands around the frequencies, one below the other."""
+def narrow_bands(root: Path, offset_s: float, length_s: float) -> np.ndarray:
+    """Windows of three causal bands of half a hertz at the frequencies, one below the other."""
     windows = []
     for subject in ssvep_exo.subjects(root):
         for recorded in ssvep_exo.load_sessions(root, subject):
-            spec = exo_chain("fbcca", length_s, recorded.info.rate_hz)
-            bands = [[f - 1.0, f + 1.0] for f in FREQUENCIES_HZ]
-            bank = {"pass_bands_hz": bands, "order": 2, "ripple_db": 0.5}
-            stages = (spec.stages[0], replace(spec.stages[1], params=bank))
-            _, cut = collect_windows(replace(spec, stages=stages), recorded.info, recorded.items(32))
-            windows += [w.samples.astype(np.float64) for w in cut if w.label in CLASSES]
+            raw = recorded.samples.astype(np.float64)
+            bands = []
+            for f in FREQUENCIES_HZ:
+                sos = butter(1, [f - 0.25, f + 0.25], "bandpass", fs=RATE_HZ, output="sos")
+                bands.append(sosfilt(sos, raw - raw[0], axis=0))
+            whole = np.concatenate(bands, axis=1).T
+            onsets = [round((m.time + offset_s) * RATE_HZ) for m in recorded.markers if m.label == "stimulus/onset"]
+            windows += [whole[:, a : a + round(length_s * RATE_HZ)] for a in onsets]
     return np.stack(windows)
 
 
-def adapt(trials: Trials, root: Path) -> dict[str, Any]:
+def adapt(trials: Trials, root: Path, offset_s: float, settings: dict[str, dict[str, Any]]) -> dict[str, Any]:
     length_s = 3.0
     n = round(length_s * RATE_HZ)
     cut = replace(trials, X=np.ascontiguousarray(trials.X[:, :, :n]))
-    people = np.unique(trials.who)
-    settings = {person: chosen_settings(cut.of(trials.who != person)) for person in people}
     last = trials.last
-    found: dict[str, Any] = {"window_s": length_s, "n": int(last.sum())}
+    found: dict[str, Any] = {"window_s": length_s, "offset_s": offset_s, "n": int(last.sum())}
     right: dict[str, np.ndarray] = {"fbcca": fbcca().decision_function(cut.X).argmax(axis=1) == trials.y}
-    for name, values in tangent(trials, root, length_s).items():
+    for name, values in tangent(trials, root, offset_s, length_s).items():
         right[f"tangent space, {name}"] = values
     lengths = np.array([n])
 
     def make(online: bool) -> Any:
-        return lambda person: fit(
-            transfer(shares=[1.0], online=online, **settings[person]), cut.of(trials.who != person)
-        )
+        return lambda who: fit(transfer(shares=[1.0], online=online, **settings[who]), cut.of(trials.who != who))
 
-    def oacca(person: str) -> OnlineAdaptiveCCA:
+    def oacca(who: str) -> OnlineAdaptiveCCA:
         return OnlineAdaptiveCCA(FREQUENCIES_HZ, CLASSES, rate_hz=RATE_HZ, n_harmonics=4, n_bands=3).fit(None, None)
 
     for name, maker, seed in (
@@ -386,10 +386,13 @@ def main(arguments: list[str] | None = None) -> int:
     options = parser.parse_args(arguments)
     trials = load(options.data_root)
     values: dict[str, Any] = {"schema": 1, "n_trials": len(trials.y), "seed": SEED}
+    settings = chosen_settings(trials) if {"free", "adapt"} & set(options.figures) else {}
+    values["settings"] = settings
     if "free" in options.figures:
-        values["free"] = free(trials, load(options.data_root, 1.0, earlier_s=1.5))
+        values["free"] = free(trials, load(options.data_root, 1.0, earlier_s=1.5), settings)
     if "adapt" in options.figures:
-        values["adapt"] = adapt(trials, options.data_root)
+        later = load(options.data_root, 3.0, earlier_s=-0.5)
+        values["adapt"] = [adapt(t, options.data_root, o, settings) for t, o in ((trials, 0.5), (later, 1.0))]
     if "stop" in options.figures:
         values["stop"] = stop(trials)
     text = json.dumps(values, indent=1, default=float)

@@ -29,6 +29,14 @@ MAKE: dict[str, dict[str, Any]] = {
     "select": {},
     "sos": {"kind": "bandpass", "cutoff_hz": [6.0, 40.0], "order": 3},
     "common_average": {},
+    "artefact_gate": {"amplitude_uv": 60.0, "muscle_uv": 25.0, "hold_s": 0.04},
+    "eog_regression": {
+        "eog_channels": ["O1"],
+        "eeg_channels": ["Oz", "O2"],
+        "coefficients": [[0.2, -0.1]],
+    },
+    "laplacian": {"centres": ["Oz", "O1"], "neighbours": [["O1", "O2"], ["Oz"]]},
+    "bipolar": {"pairs": [["Oz", "O1"], ["O2", "O1"]]},
     "filter_bank": {"pass_bands_hz": [[6.0, 88.0], [14.0, 88.0], [22.0, 88.0]]},
 }
 SAMPLES = np.random.default_rng(0).normal(scale=20.0, size=(400, 4)).astype(np.float32)
