@@ -49,6 +49,7 @@ class EventKind(StrEnum):
     CLOCKJUMP = "CLOCKJUMP"
     OVERFLOW = "OVERFLOW"
     SKIP = "SKIP"
+    DISK = "DISK"
 
 
 @dataclass(frozen=True, slots=True)

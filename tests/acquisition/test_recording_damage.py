@@ -291,7 +291,8 @@ def test_a_second_repair_of_a_part_says_that_it_was_done(tmp_path: Path, sound: 
     part = tmp_path / "x.xdf.part"
     part.write_bytes(sound[:-3000])
     repair(part)
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["x.xdf", "x.xdf.part.bak"]
+    names = ["x.xdf", "x.xdf.idx", "x.xdf.manifest.json", "x.xdf.part.bak"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == names
     with pytest.raises(FileError, match=r"x\.xdf\.part was already repaired: .*x\.xdf is whole") as caught:
         repair(part)
     assert caught.value.reason is Reason.EXISTS

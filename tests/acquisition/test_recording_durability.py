@@ -132,8 +132,8 @@ def test_a_recording_cut_at_any_byte_is_repaired_to_the_exact_prefix(tmp_path: P
                     assert [row[0] for row in stream["time_series"]] == rows
                 else:
                     assert np.array_equal(stream["time_series"], rows)
-        done.unlink()
-        backup.unlink()
+        for path in tmp_path.glob("cut.*"):
+            path.unlink()
 
 
 def test_an_unfinished_recording_reads_to_its_last_complete_chunk(tmp_path: Path) -> None:
@@ -443,7 +443,8 @@ def test_a_stream_that_falls_silent_is_written_when_others_go_on(tmp_path: Path)
 
 
 def test_repair_on_a_full_disk_leaves_all_as_it_was(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    data = record(tmp_path / "whole.xdf").read_bytes()[:-100]
+    (tmp_path / "whole").mkdir()
+    data = record(tmp_path / "whole" / "whole.xdf").read_bytes()[:-100]
     part = tmp_path / "x.xdf.part"
     part.write_bytes(data)
     monkeypatch.setattr(os, "write", Disk(3000, 1000, errno.ENOSPC).write)
@@ -451,7 +452,7 @@ def test_repair_on_a_full_disk_leaves_all_as_it_was(tmp_path: Path, monkeypatch:
         repair(part)
     assert caught.value.reason is Reason.DISK_FULL
     assert part.read_bytes() == data
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["whole.xdf", "x.xdf.part"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["whole", "x.xdf.part"]
 
 
 def test_memory_does_not_grow_with_the_recording(tmp_path: Path) -> None:

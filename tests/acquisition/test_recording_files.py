@@ -82,7 +82,8 @@ def test_a_file_that_appeared_meanwhile_is_not_overwritten(
 
 
 def test_repair_overwrites_no_backup_and_keeps_the_original(tmp_path: Path) -> None:
-    data = record(tmp_path / "whole.xdf").read_bytes()[:-100]
+    (tmp_path / "whole").mkdir()
+    data = record(tmp_path / "whole" / "whole.xdf").read_bytes()[:-100]
     part, backup = tmp_path / "x.xdf.part", tmp_path / "x.xdf.part.bak"
     part.write_bytes(data)
     backup.write_text("precious")
@@ -94,7 +95,13 @@ def test_repair_overwrites_no_backup_and_keeps_the_original(tmp_path: Path) -> N
     backup.unlink()
     repair(part)
     assert backup.read_bytes() == data
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["whole.xdf", "x.xdf", "x.xdf.part.bak"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == [
+        "whole",
+        "x.xdf",
+        "x.xdf.idx",
+        "x.xdf.manifest.json",
+        "x.xdf.part.bak",
+    ]
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="needs POSIX: links")
@@ -103,7 +110,7 @@ def test_a_kill_between_the_two_steps_of_naming_is_repaired(tmp_path: Path) -> N
     data = path.read_bytes()
     (tmp_path / "x.xdf.part").hardlink_to(path)
     assert repair(tmp_path / "x.xdf.part").path == path
-    assert [p.name for p in tmp_path.iterdir()] == ["x.xdf"]
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["x.xdf", "x.xdf.idx", "x.xdf.manifest.json"]
     assert path.read_bytes() == data
 
 

@@ -45,7 +45,8 @@ def test_a_recording_is_what_the_command_says_it_is(recorded: dict[str, object])
     path = Path(str(recorded["file"]))
     assert path.is_absolute()
     assert path.name == "synthetic_run-01_eeg.xdf"
-    assert [entry.name for entry in path.parent.glob("*.xdf*")] == [path.name]
+    beside = [path.name + ending for ending in ("", ".idx", ".manifest.json")]
+    assert sorted(entry.name for entry in path.parent.glob("*.xdf*")) == beside
     (stream,) = Recording.open(path).streams.values()
     assert recorded["samples"] == {"synthetic": len(stream)}
     assert recorded["gaps"] == 1

@@ -8,10 +8,11 @@ import os
 import threading
 from collections.abc import Callable
 from pathlib import Path
+from typing import Protocol
 
 from volo_acquisition.errors import Reason
 
-__all__ = ["DurableFile", "publish", "sync_folder", "write_reason"]
+__all__ = ["Companion", "DurableFile", "publish", "sync_folder", "write_reason"]
 
 #: How often the helper thread asks the disk to keep what was written, seconds.
 SYNC_PERIOD_S = 1.0
@@ -25,6 +26,18 @@ _FULL = {errno.ENOSPC, errno.EFBIG, getattr(errno, "EDQUOT", errno.ENOSPC)}
 _datasync: Callable[[int], object] = getattr(os, "fdatasync", os.fsync)
 
 
+class Companion(Protocol):
+    """A file that goes with another."""
+
+    def sync(self, how: Callable[[int], object]) -> None:
+        """Write what waits, and call `how` on the descriptor."""
+        ...
+
+    def close(self) -> None:
+        """Let go."""
+        ...
+
+
 class DurableFile:
     """A new file, written unbuffered and piece by piece; a piece is there whole or not at all.
 
@@ -35,6 +48,8 @@ class DurableFile:
     ----------
     path : Path
         The file to create.
+    companion : Companion or None
+        Another file that is synced and closed together with this one, on the helper thread.
 
     Raises
     ------
@@ -44,14 +59,16 @@ class DurableFile:
         If it cannot be created.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, companion: Companion | None = None) -> None:
         self.path = path
+        self._companion = companion
         self.size = 0
         flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0) | getattr(os, "O_CLOEXEC", 0)
         self._fd = os.open(path, flags, 0o644)
         self._synced = 0
         self._sync_error: OSError | None = None
         self._leave = threading.Event()
+        self._abandoned = False
         self._thread = threading.Thread(target=self._sync_loop, name="volo-recorder-sync", daemon=True)
         self._thread.start()
 
@@ -65,8 +82,7 @@ class DurableFile:
         ValueError
             If the file is closed.
         """
-        if self._leave.is_set():
-            raise ValueError(f"{self.path.name}: written to after it was closed")
+        self.require_open()
         if self._sync_error is not None:
             raise self._sync_error
         view, done = memoryview(piece), 0
@@ -81,20 +97,36 @@ class DurableFile:
             if done < len(view):
                 self._roll_back()
 
-    def close(self) -> None:
+    def require_open(self) -> None:
+        """Raise ValueError if the file is closed."""
+        if self._leave.is_set() and not self._abandoned:
+            raise ValueError(f"{self.path.name}: written to after it was closed")
+
+    def abandon(self) -> None:
+        """Stop asking the disk, which does not answer; a write under way may still go through."""
+        self._abandoned = True
+        self._leave.set()
+
+    def close(self, timeout_s: float | None = None) -> None:
         """Wait until all is on the disk, and let go; the second call does nothing.
+
+        Parameters
+        ----------
+        timeout_s : float or None
+            How long to wait; None is 3 s.
 
         Raises
         ------
         OSError
-            If the disk reports an error, or does not answer within 3 s.
+            If the disk reports an error, or does not answer in this time.
         """
         if self._leave.is_set():
             return
+        wait_s = CLOSE_TIMEOUT_S if timeout_s is None else timeout_s
         self._leave.set()
-        self._thread.join(CLOSE_TIMEOUT_S)
+        self._thread.join(wait_s)
         if self._thread.is_alive():
-            raise TimeoutError(errno.ETIMEDOUT, f"the disk did not answer within {CLOSE_TIMEOUT_S:g} s")
+            raise TimeoutError(errno.ETIMEDOUT, f"the disk did not answer within {wait_s:g} s")
         if self._sync_error is not None:
             raise self._sync_error
 
@@ -108,12 +140,19 @@ class DurableFile:
             size = self.size
             if size != self._synced and self._sync(_datasync):
                 self._synced = size
-        self._sync(os.fsync)
+        if not self._abandoned:
+            self._sync(os.fsync)
+        if self._companion is not None:
+            self._companion.close()
+        if self._abandoned:
+            return  # a write may still be under way
         with contextlib.suppress(OSError):  # everything is synced or reported already
             os.close(self._fd)
 
     def _sync(self, how: Callable[[int], object]) -> bool:
         try:
+            if self._companion is not None:
+                self._companion.sync(how)
             how(self._fd)
         except OSError as error:
             self._sync_error = error

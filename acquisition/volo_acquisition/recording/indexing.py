@@ -76,8 +76,12 @@ class IndexMap:
         if n_samples == 0:
             return 0
         written = n_samples - 1 + self._lost[bisect_right(self._read_rows, n_samples - 1) - 1]
+        return self.at(written) + 1
+
+    def at(self, written: int) -> int:
+        """Return the absolute index of the sample the writer counted as its `written`-th."""
         at = bisect_right(self._rows, written) - 1
-        return self._indices[at] + written - self._rows[at] + 1
+        return self._indices[at] + written - self._rows[at]
 
     def indices(self, start: int, stop: int) -> NDArray[np.int64]:
         """Return the absolute indices of the samples in rows `start` to `stop` of the file.

@@ -15,7 +15,6 @@ import json
 import math
 import zlib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -25,12 +24,15 @@ from numpy.typing import ArrayLike, NDArray
 
 from volo_acquisition.errors import FileError, Reason
 from volo_acquisition.recording import xdf
-from volo_acquisition.recording.durable import DurableFile, publish, write_reason
+from volo_acquisition.recording.durable import publish, write_reason
 from volo_acquisition.recording.indexing import cuts
+from volo_acquisition.recording.manifest import CLOSED, DISK_FULL, write_manifest
+from volo_acquisition.recording.output import RecordingFile
 from volo_acquisition.recording.rows import check_row, item_row
-from volo_acquisition.types import Channel, ChannelKind, Chunk, Correction, Item, StreamInfo
+from volo_acquisition.recording.tracks import OWN_KINDS, Track, false_runs, own_stream, require_samples
+from volo_acquisition.types import Chunk, Correction, Event, EventKind, Item, StreamInfo
 
-__all__ = ["XdfRecorder", "own_stream"]
+__all__ = ["XdfRecorder"]
 
 #: Data of a stream that fell silent are written when other streams are this much further, seconds.
 STALE_S = 0.1
@@ -40,37 +42,6 @@ BOUNDARY_S = 1.0
 
 #: The stamps in one chunk of the file span at most this, however long the chunks are that come, seconds.
 SPAN_S = 0.1
-
-_OWN_KINDS = {
-    xdf.MARKERS: "markers",
-    xdf.EVENTS: "events",
-    xdf.CORRECTIONS: "corrections",
-    xdf.SEGMENTS: "segments",
-    xdf.INVALID: "invalid",
-    xdf.CHECKS: "checks",
-}
-
-
-@dataclass(slots=True, eq=False)
-class _Track:
-    """One stream in the file: what is written, and what waits to be."""
-
-    number: int
-    info: StreamInfo
-    layout: np.dtype[np.void] | None
-    extent: xdf.Extent = field(default_factory=xdf.Extent.empty)
-    next_index: int | None = None
-    n_taken: int = 0
-    pending: list[bytes] = field(default_factory=list)
-    pending_times: list[NDArray[np.float64]] = field(default_factory=list)
-    n_pending: int = 0
-
-    def is_due(self, max_chunk_s: float) -> bool:
-        if self.info.rate_hz == 0.0:
-            return True
-        period_s = 1.0 / self.info.rate_hz
-        span_s = abs(self.pending_times[-1][-1] - self.pending_times[0][0]) + period_s
-        return not (span_s < max_chunk_s and self.n_pending * period_s < max_chunk_s)
 
 
 class XdfRecorder:
@@ -106,22 +77,22 @@ class XdfRecorder:
         self.part = path.with_name(path.name + ".part")
         self._max_chunk_s = max_chunk_s
         self._created_at = str(header.get("created_at", "0"))
-        self._tracks: dict[str, _Track] = {}
+        self._tracks: dict[str, Track] = {}
         self._offsets: dict[str, float] = {}
         self._now: float | None = None
         self._since_boundary: dict[str, float] = {}
         self._crc, self._crc_start = 0, 0
         self._failure: FileError | None = None
         self._result: Path | None = None
+        self._n_stalls = 0
         first = xdf.MAGIC + xdf.file_header({"schema": xdf.SCHEMA, **header})
         track, checks = self._new_track(own_stream(xdf.CHECKS), {})
         self._file = self._create()
         try:
-            self._append(first + checks)
+            self._append(first)
+            self._append(checks)
         except FileError:
-            with contextlib.suppress(OSError):
-                self._file.close()
-                self.part.unlink()
+            self._file.discard()
             raise
         self._tracks[xdf.CHECKS] = track
 
@@ -143,7 +114,7 @@ class XdfRecorder:
         FileError
             If it could not be written.
         """
-        if info.stream_id in _OWN_KINDS:
+        if info.stream_id in OWN_KINDS:
             raise ValueError(f"stream_id: got {info.stream_id!r}, which the recorder itself writes")
         if info.stream_id in self._tracks:
             raise ValueError(f"stream_id: got {info.stream_id!r}, which this recording has already")
@@ -166,7 +137,7 @@ class XdfRecorder:
             If it, or something before it, could not be written.
         """
         track = self._numeric_track(chunk.stream_id)
-        _require_samples(track.info, chunk.samples)
+        require_samples(track.info, chunk.samples)
         self._require_healthy()
         if len(chunk) == 0:
             return
@@ -177,7 +148,7 @@ class XdfRecorder:
             self._note(xdf.SEGMENTS, first, json.dumps(row, ensure_ascii=False))
             track.next_index = chunk.index
         if chunk.valid is not None:
-            for start, n in _false_runs(chunk.valid):
+            for start, n in false_runs(chunk.valid):
                 row = {"stream": chunk.stream_id, "index": chunk.index + start, "n": n}
                 self._note(xdf.INVALID, first, json.dumps(row, ensure_ascii=False))
         self._take(track, chunk.times, chunk.samples)
@@ -205,7 +176,7 @@ class XdfRecorder:
             If it, or something before it, could not be written.
         """
         track = self._tracks.get(stream_id)
-        if track is None or stream_id in _OWN_KINDS:
+        if track is None or stream_id in OWN_KINDS:
             raise ValueError(f"stream_id: got {stream_id!r}, add_stream it first")
         stamps = np.atleast_1d(np.asarray(times, np.float64))
         if stamps.shape != (len(rows),):
@@ -219,7 +190,7 @@ class XdfRecorder:
             self._took(track, stamps)
         else:
             values = np.asarray(rows)
-            _require_samples(track.info, values)
+            require_samples(track.info, values)
             self._take(track, stamps, values)
         self._flush(track)
         self._advance(stream_id, float(stamps[-1]) + self._offsets.get(stream_id, 0.0))
@@ -278,9 +249,7 @@ class XdfRecorder:
         result = self.part
         try:
             if self._failure is None:
-                self._finish()
-                self._file.close()
-                publish(self.part, self.path)
+                self._complete(CLOSED)
                 result = self.path
         except OSError as error:
             self._fail(error)
@@ -289,6 +258,16 @@ class XdfRecorder:
             with contextlib.suppress(OSError):  # a no-operation unless something failed, which is told already
                 self._file.close()
         return result
+
+    @property
+    def high_water_bytes(self) -> int:
+        """The most that ever waited for the disk; a few chunks, unless it stalled."""
+        return self._file.high_water_bytes
+
+    @property
+    def n_stalls(self) -> int:
+        """How often the disk stalled."""
+        return self._file.n_stalls
 
     def __enter__(self) -> Self:
         return self
@@ -302,13 +281,13 @@ class XdfRecorder:
             with contextlib.suppress(FileError):  # the error on its way out is the one to tell
                 self.close()
 
-    def _create(self) -> DurableFile:
+    def _create(self) -> RecordingFile:
         existing = self.path
         try:
             self.path.parent.mkdir(parents=True, exist_ok=True)
             if not self.path.exists():
                 existing = self.part
-                return DurableFile(self.part)
+                return RecordingFile(self.part)
         except OSError as error:
             if not (isinstance(error, FileExistsError) and existing is self.part):
                 raise FileError(
@@ -322,13 +301,13 @@ class XdfRecorder:
             hint="choose another run number, or volo repair a leftover .part",
         )
 
-    def _new_track(self, info: StreamInfo, desc: Mapping[str, Any]) -> tuple[_Track, bytes]:
+    def _new_track(self, info: StreamInfo, desc: Mapping[str, Any]) -> tuple[Track, bytes]:
         number = xdf.CHECKS_NUMBER + len(self._tracks)
         layout = None if info.dtype == "string" else xdf.record_dtype(info.dtype, info.n_channels)
         head = xdf.stream_header(number, info, desc, created_at=self._created_at)
-        return _Track(number, info, layout), head
+        return Track(number, info, layout), head
 
-    def _numeric_track(self, stream_id: str) -> _Track:
+    def _numeric_track(self, stream_id: str) -> Track:
         track = self._tracks.get(stream_id)
         if track is None:
             raise ValueError(f"stream_id: got {stream_id!r}, add_stream it first")
@@ -348,19 +327,19 @@ class XdfRecorder:
         self._took(track, np.array([time]))
         self._flush(track)
 
-    def _take(self, track: _Track, times: NDArray[np.float64], values: NDArray[Any]) -> None:
+    def _take(self, track: Track, times: NDArray[np.float64], values: NDArray[Any]) -> None:
         if track.layout is None:
             raise ValueError(f"{track.info.stream_id}: got numbers for a stream of strings")
         track.pending.append(xdf.numeric_records(track.layout, times, values))
         self._took(track, times.copy())
         track.next_index = len(times) + (track.n_taken - len(times) if track.next_index is None else track.next_index)
 
-    def _took(self, track: _Track, times: NDArray[np.float64]) -> None:
+    def _took(self, track: Track, times: NDArray[np.float64]) -> None:
         track.pending_times.append(times)
         track.n_pending += len(times)
         track.n_taken += len(times)
 
-    def _flush(self, track: _Track) -> None:
+    def _flush(self, track: Track) -> None:
         """Write what waits of one stream as one chunk."""
         if track.n_pending == 0:
             return
@@ -376,17 +355,17 @@ class XdfRecorder:
             track.extent.extend(stamps)
         track.pending, track.pending_times, track.n_pending = [], [], 0
 
-    def _longest(self, track: _Track) -> tuple[float, int | None]:
+    def _longest(self, track: Track) -> tuple[float, int | None]:
         """Return how long one chunk in the file may be: seconds, and samples for a regular stream."""
         span_s, rate_hz = max(SPAN_S, self._max_chunk_s), track.info.rate_hz
         return span_s, max(1, int(span_s * rate_hz + 1e-6)) if rate_hz else None
 
-    def _offset(self, track: _Track, time: float, value: float) -> None:
+    def _offset(self, track: Track, time: float, value: float) -> None:
         """Write a clock offset unless the stream has one; a reader puts a line through several."""
         if not track.extent.offsets:
             self._append_offset(track, time, value)
 
-    def _append_offset(self, track: _Track, time: float, value: float) -> None:
+    def _append_offset(self, track: Track, time: float, value: float) -> None:
         self._append(xdf.clock_offset(track.number, time, value))
         track.extent.offsets.append((time, value))
 
@@ -410,6 +389,7 @@ class XdfRecorder:
             self._vouch()
             self._append(xdf.boundary())
             self._since_boundary = {source: now}
+        self._watch_disk()
 
     def _vouch(self) -> None:
         """Write everything that waits, and the checksum of all since the last one."""
@@ -436,6 +416,38 @@ class XdfRecorder:
         self._append(xdf.boundary())
         for track in self._tracks.values():
             self._append(xdf.stream_footer(track.number, track.extent))
+
+    def _complete(self, ended: str) -> None:
+        """Write what is missing, give the file its name, and say in the manifest what it is."""
+        self._finish()
+        self._file.close()
+        publish(self.part, self.path)
+        samples = {name: track.extent.count for name, track in self._tracks.items()}
+        with contextlib.suppress(OSError):  # the recording is whole and vouches for itself
+            write_manifest(self.path, ended, samples, self._file.sha256)
+
+    def _watch_disk(self) -> None:
+        """Tell of a disk that stalled; end the run on one that is full, while there is room kept back."""
+        now = self._now or 0.0
+        if self._file.n_stalls > self._n_stalls:
+            self._n_stalls = self._file.n_stalls
+            detail = f"the disk did not keep up: {self._file.high_water_bytes} bytes waited at most"
+            self._note(*item_row(Event(EventKind.DISK, "recorder", 0, now, 0, detail)))
+        if self._file.alarm is None or self._result is not None:
+            return
+        try:
+            detail = "the disk is full: the run ends here"
+            self._note(*item_row(Event(EventKind.DISK, "recorder", 0, now, 0, detail)))
+            self._complete(DISK_FULL)
+        except OSError as error:
+            self._fail(error)
+        self._result = self.path
+        self._failure = FileError(
+            f"{self.path}: the disk is full, the run ended early; all {self._safe_s():.1f} s up to here are safe",
+            reason=Reason.DISK_FULL,
+            hint="free space, then begin the next run",
+        )
+        raise self._failure from self._file.alarm
 
     def _append(self, piece: bytes) -> None:
         self._require_healthy()
@@ -471,21 +483,3 @@ class XdfRecorder:
         """Return how many seconds of signal the file holds."""
         extents = [t.extent for name, t in self._tracks.items() if name not in xdf.OWN and t.extent.count]
         return max((extent.last - extent.first for extent in extents), default=0.0)
-
-
-def own_stream(name: str) -> StreamInfo:
-    """Return what the stream `name`, one of those the recorder itself writes, is."""
-    return StreamInfo(name, _OWN_KINDS[name], 0.0, (Channel(name, ChannelKind.AUX, ""),), "string", "volo")
-
-
-def _require_samples(info: StreamInfo, values: NDArray[Any]) -> None:
-    if values.ndim != 2 or values.shape[1] != info.n_channels:
-        raise ValueError(f"{info.stream_id}: got samples of shape {values.shape}, expected (n, {info.n_channels})")
-    if values.dtype != np.dtype(info.dtype):
-        raise ValueError(f"{info.stream_id}: got samples of {values.dtype}, expected {info.dtype}")
-
-
-def _false_runs(valid: NDArray[np.bool_]) -> list[tuple[int, int]]:
-    """Return start and length of each run of False."""
-    edges = np.flatnonzero(np.diff(np.concatenate(([True], valid, [True])).astype(np.int8)))
-    return [(int(a), int(b - a)) for a, b in zip(edges[::2], edges[1::2], strict=True)]

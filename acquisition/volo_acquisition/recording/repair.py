@@ -14,9 +14,11 @@ import numpy as np
 from volo_acquisition.errors import FileError, Reason
 from volo_acquisition.recording import xdf
 from volo_acquisition.recording.durable import DurableFile, publish, write_reason
-from volo_acquisition.recording.recorder import own_stream
 from volo_acquisition.recording.rows import check_row
+from volo_acquisition.recording.sealing import seal
+from volo_acquisition.recording.space import is_recording
 from volo_acquisition.recording.survey import Survey, survey
+from volo_acquisition.recording.tracks import own_stream
 from volo_acquisition.recording.verify import missing_parts
 from volo_acquisition.recording.walk import Boundary, Damage, FileHead, Footer, Offset, Piece, Samples, StreamHead
 
@@ -52,8 +54,8 @@ def repair(part: Path) -> RepairReport:
     The part becomes ``X.xdf`` and is itself kept as ``X.xdf.part.bak``; from a damaged ``X.xdf`` a new
     ``X.repaired.xdf`` is made. Everything before a torn end is kept to the byte. Damage in the middle is left out, and
     the samples behind it keep their absolute indices. Values that were changed where they stand cannot be told from
-    right ones: they stay, and all samples up to the next checksum, about a second, are marked as not to be trusted
-    (``RecordedStream.valid``).
+    right ones: they stay, and the chunk they are in (without an index: all samples up to the next checksum, about a
+    second) is marked as not to be trusted (``RecordedStream.valid``).
 
     Raises
     ------
@@ -80,6 +82,8 @@ def repair(part: Path) -> RepairReport:
                 reason=Reason.EXISTS,
                 hint="there is nothing to repair",
             )
+    if backup is not None and is_recording(part):
+        raise FileError(f"{part} is still being recorded", reason=Reason.EXISTS, hint="end that run first")
     for path in (target, backup):
         if path is not None and path.exists():
             raise FileError(f"{path} exists already", reason=Reason.EXISTS, hint="move it away, then volo repair again")
@@ -88,7 +92,16 @@ def repair(part: Path) -> RepairReport:
     if backup is None and not view.problems and not missing_parts(view):
         raise FileError(f"{part} is whole", reason=Reason.INVALID, hint="there is nothing to repair")
     _write(view, plan, target, backup)
-    return _report(view, target)
+    report = _report(view, target)
+    try:
+        seal(target)
+    except OSError as error:
+        raise FileError(
+            f"{target} is repaired, but its index or manifest could not be written: {error.strerror}",
+            reason=write_reason(error),
+            hint="free space or choose a folder you may write to",
+        ) from error
+    return report
 
 
 def _report(view: Survey, target: Path) -> RepairReport:

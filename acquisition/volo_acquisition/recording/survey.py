@@ -12,8 +12,10 @@ from pathlib import Path
 
 from volo_acquisition.errors import FileError, Reason
 from volo_acquisition.recording import xdf
+from volo_acquisition.recording.crc32c import crc32c
 from volo_acquisition.recording.indexing import MAX_INDEX, IndexMap
 from volo_acquisition.recording.rows import check_row, correction_from, event_from, marker_from, parse_object
+from volo_acquisition.recording.sidecar import Entry, Index, read_index
 from volo_acquisition.recording.walk import (
     Boundary,
     Damage,
@@ -62,6 +64,8 @@ class Survey:
         Stretches that make no sense.
     changed : list of str
         What else is not as it was written.
+    lost : list of str
+        Which samples the damages cost, as far as the index tells.
     doubtful : list of (int, int, int)
         Stream number, first row and row behind the last of numeric samples that no checksum vouches for although one
         should.
@@ -71,6 +75,8 @@ class Survey:
         CRC-32 of the bytes since the last row of checksums, and where they begin.
     vouched : bool
         Whether a row of checksums covers everything but boundaries and footers.
+    sidecar : Index or None
+        The index beside the file.
     """
 
     path: Path
@@ -93,14 +99,17 @@ class Survey:
     doubtful: list[tuple[int, int, int]] = field(default_factory=list)
     senseless: set[int] = field(default_factory=set)
     vouched: bool = False
-    _since_check: dict[int, int] = field(default_factory=dict)
+    sidecar: Index | None = None
+    lost: list[str] = field(default_factory=list)
+    _unsure: list[tuple[int, int, int]] = field(default_factory=list)
+    _n_hurt_since_check: int = 0
     _suspects: dict[int, int] = field(default_factory=dict)
     _damaged_since_check: bool = False
 
     @property
     def problems(self) -> list[str]:
         """Return what is damaged, one line each, at most twenty."""
-        lines = [f"bytes {d.offset} to {d.stop}: {d.what}" for d in self.damages] + self.changed
+        lines = [f"bytes {d.offset} to {d.stop}: {d.what}" for d in self.damages] + self.lost + self.changed
         more = len(lines) - _MAX_PROBLEMS
         return lines if more <= 0 else [*lines[:_MAX_PROBLEMS], f"and {more} more"]
 
@@ -113,6 +122,7 @@ class Survey:
 
     def take(self, piece: Piece) -> None:
         """Take note of the next piece of the file."""
+        entry = self._compare(piece)
         if isinstance(piece, Damage):
             self._take_damage(piece)
             return
@@ -132,9 +142,49 @@ class Survey:
                 if self.own and piece.raw != xdf.boundary():
                     self.changed.append(f"bytes {piece.offset} to {piece.stop}: a boundary spelled otherwise")
             case Samples():
-                self._take_samples(piece)
+                self._take_samples(piece, entry)
         if not isinstance(piece, (Boundary, Footer)):
             self.vouched = isinstance(piece, Samples) and self.own and piece.number == xdf.CHECKS_NUMBER
+
+    def _compare(self, piece: Piece) -> Entry | None:
+        """Return what the index vouches for of this piece; name what is not as it was written."""
+        if self.sidecar is None:
+            return None
+        start = 0 if isinstance(piece, FileHead) else piece.offset
+        entries = self.sidecar.between(start, piece.stop)
+        if isinstance(piece, Damage):
+            self.lost += [self._named(entry, piece, "cannot be read") for entry in entries if entry.stream]
+            return None
+        raw = xdf.MAGIC + piece.raw if start == 0 else piece.raw
+        if len(entries) == 1 and (entries[0].offset, entries[0].stop) == (start, piece.stop):
+            if crc32c(raw) == entries[0].crc:
+                return entries[0]
+            self.changed.append(self._named(entries[0], piece, "not as it was written"))
+            self._n_hurt_since_check += 1
+        elif piece.offset < self.sidecar.size:
+            self.changed.append(f"bytes {piece.offset} to {piece.stop}: no chunk that the index knows")
+            self._n_hurt_since_check += 1
+        return None
+
+    def _named(self, entry: Entry, piece: Piece, what: str) -> str:
+        """Return in words which chunk this is: its stream, samples and time."""
+        where = f"bytes {entry.offset} to {entry.stop}"
+        if entry.stream not in self.names:
+            return f"{where}: {what}"
+        name, extent = self.names[entry.stream], self.extents[entry.stream]
+        before = self.sidecar.before(entry) if self.sidecar is not None else 0
+        n = entry.count - before
+        if n <= 0:
+            return f"{where}: of {name}: {what}"
+        first = self.index[entry.stream].at(before)
+        rate_hz = self.heads[entry.stream].info.rate_hz
+        begin = extent.last + (1.0 / rate_hz if rate_hz else 0.0)
+        if extent.count == 0 and isinstance(piece, Samples) and len(piece.times):
+            begin = float(piece.times[0])
+        begin += max(0, before - extent.count - self.index[entry.stream].n_lost) / rate_hz if rate_hz else 0.0
+        end = begin + ((n - 1) / rate_hz if rate_hz else 0.0)
+        when = f"{begin:.3f} s to {end:.3f} s" if rate_hz else f"after {begin:.3f} s"
+        return f"{where}: {name}, samples {first} to {first + n - 1}, {when}: {what}"
 
     def _take_damage(self, piece: Damage) -> None:
         self.damages.append(piece)
@@ -160,9 +210,17 @@ class Survey:
         if self.own and not self.damages and piece.raw != xdf.stream_footer(piece.number, self.extents[piece.number]):
             self.changed.append(f"the footer of {self.names[piece.number]} does not tell what the file holds")
 
-    def _take_samples(self, piece: Samples) -> None:
-        self.extents[piece.number].extend(piece.times)
+    def _take_samples(self, piece: Samples, entry: Entry | None) -> None:
+        extent = self.extents[piece.number]
+        start = extent.count
+        if entry is not None and self.sidecar is not None and self._damaged_since_check:
+            missing = self.sidecar.before(entry) - start - self.index[piece.number].n_lost
+            if missing > 0:
+                self.index[piece.number].lost(start, missing)
+        extent.extend(piece.times)
         if not isinstance(piece.values, list):
+            if entry is None and self.own:
+                self._unsure.append((piece.number, start, extent.count))
             return
         name = self.names[piece.number]
         for time, row in zip(piece.times.tolist(), piece.values, strict=True):
@@ -220,21 +278,26 @@ class Survey:
                 self.doubt()
             if self._damaged_since_check:
                 self._place_losses(rows)
-            elif not as_written:
+            elif not as_written and not self._n_hurt_since_check:
                 self.changed.append(f"bytes {self.crc_start} to {piece.offset} are not as they were written")
-            elif spelled != piece.raw or rows != self._counts():
+            elif as_written and (spelled != piece.raw or rows != self._counts()):
                 self.changed.append(f"bytes {piece.offset} to {piece.stop} are not as they were written")
             self._damaged_since_check = False
             self._suspects.clear()
         self.crc, self.crc_start = 0, piece.offset
-        self._since_check = {number: extent.count for number, extent in self.extents.items()}
+        self._unsure.clear()
+        self._n_hurt_since_check = 0
 
     def doubt(self) -> None:
-        """Take note that the samples since the last row of checksums are not vouched for."""
-        for number, extent in self.extents.items():
-            start = self._since_check.get(number, 0)
-            if self.heads[number].info.dtype != "string" and extent.count > start:
-                self.doubtful.append((number, start, extent.count))
+        """Take note that the samples since the last row of checksums are vouched for by the index or not at all."""
+        joined: dict[int, list[tuple[int, int]]] = {}
+        for number, start, stop in self._unsure:
+            runs = joined.setdefault(number, [])
+            if runs and runs[-1][1] == start:
+                runs[-1] = runs[-1][0], stop
+            else:
+                runs.append((start, stop))
+        self.doubtful += [(number, start, stop) for number, runs in joined.items() for start, stop in runs]
 
     def _counts(self) -> dict[str, tuple[int, int]]:
         """Return how many samples of each numeric stream there are, and the index of the next."""
@@ -279,12 +342,12 @@ def survey(path: Path, on_piece: Callable[[Survey, Piece], None] | None = None) 
     try:
         with path.open("rb", buffering=1 << 18) as file:
             size = path.stat().st_size
-            result = Survey(path, size)
+            result = Survey(path, size, sidecar=read_index(path))
             if size == 0:
                 raise FileError(
                     f"{path} is empty: nothing was recorded", reason=Reason.EMPTY, hint="volo repair cannot help here"
                 )
-            for piece in walk(file, size):
+            for piece in walk(file, size, result.sidecar):
                 result.take(piece)
                 if isinstance(piece, FileHead):
                     _require_schema(path, piece)

@@ -11,7 +11,9 @@ from numpy.typing import NDArray
 
 from volo_acquisition.recording import xdf
 from volo_acquisition.recording.indexing import correct
+from volo_acquisition.recording.manifest import ended_early, manifest_problems
 from volo_acquisition.recording.reader import Recording
+from volo_acquisition.recording.sidecar import index_path
 from volo_acquisition.recording.survey import Survey, survey
 from volo_acquisition.recording.walk import Piece, Samples
 from volo_acquisition.types import Correction
@@ -78,8 +80,10 @@ def verify(path: Path) -> VerifyReport:
         spans = _corrected_spans(view)
     elif not view.own:
         spans = _foreign_spans(view)
-    damaged = view.problems
+    damaged = [*view.problems, *_sidecar_problems(view)]
     missing = missing_parts(view)
+    if early := ended_early(path):
+        missing.append(early)
     signals = view.numbers(signals=True)
     found = [spans[number] for number in signals if number in spans]
     first, last = min((a for a, _ in found), default=math.nan), max((b for _, b in found), default=math.nan)
@@ -92,6 +96,21 @@ def verify(path: Path) -> VerifyReport:
         duration_s=last - first if found else 0.0,
         problems=(*damaged, *missing),
     )
+
+
+def _sidecar_problems(view: Survey) -> list[str]:
+    """Return what is wrong with the index and the manifest beside a recording, one line each."""
+    lines = []
+    index = view.sidecar
+    if index is not None:
+        name = index_path(view.path).name
+        if index.n_damaged:
+            lines.append(f"{name}: {index.n_damaged} of its entries are damaged")
+        if index.size > view.size:
+            lines.append(f"{name}: tells of {index.size - view.size} bytes more than the recording has")
+    if view.path.suffix == ".xdf":
+        lines += manifest_problems(view.path)
+    return lines
 
 
 def _widen(spans: dict[int, tuple[float, float]], number: int, times: NDArray[np.float64]) -> None:

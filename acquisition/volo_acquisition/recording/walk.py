@@ -15,7 +15,9 @@ from xml.etree import ElementTree as ET
 import numpy as np
 from numpy.typing import NDArray
 
+from volo_acquisition.recording.crc32c import crc32c
 from volo_acquisition.recording.headers import file_header, footer_count, stream_header
+from volo_acquisition.recording.sidecar import Index
 from volo_acquisition.recording.xdf import BOUNDARY_UUID, CHECKS, CHECKS_NUMBER, MAGIC, Tag, record_dtype
 from volo_acquisition.types import StreamInfo
 
@@ -100,7 +102,7 @@ class _TornError(ValueError):
     """The file ends inside a chunk."""
 
 
-def walk(file: BinaryIO, size: int) -> Iterator[Piece]:
+def walk(file: BinaryIO, size: int, index: Index | None = None) -> Iterator[Piece]:
     """Go through an XDF file.
 
     Parameters
@@ -109,6 +111,8 @@ def walk(file: BinaryIO, size: int) -> Iterator[Piece]:
         Positioned at its beginning.
     size : int
         Its size in bytes; what lies behind is not looked at.
+    index : Index or None
+        Where chunks are; after damage the walk goes on at the next one that is as it was written.
 
     Yields
     ------
@@ -118,7 +122,7 @@ def walk(file: BinaryIO, size: int) -> Iterator[Piece]:
     """
     if file.read(len(MAGIC)) != MAGIC:
         return
-    walker = _Walker(file, size)
+    walker = _Walker(file, size, index)
     position = len(MAGIC)
     while position < size:
         piece = walker.next_piece(position)
@@ -129,8 +133,8 @@ def walk(file: BinaryIO, size: int) -> Iterator[Piece]:
 class _Walker:
     """Reads pieces; knows the streams seen so far, and their last stamps."""
 
-    def __init__(self, file: BinaryIO, size: int) -> None:
-        self._file, self._size = file, size
+    def __init__(self, file: BinaryIO, size: int, index: Index | None) -> None:
+        self._file, self._size, self._index = file, size, index
         self._position = len(MAGIC)
         self._own = False
         self._streams: dict[int, StreamInfo] = {}
@@ -192,6 +196,14 @@ class _Walker:
         return start + length <= self._size and length >= 2 and 1 <= tag <= len(Tag)
 
     def _damage(self, offset: int, what: str) -> Damage:
+        """Return the damage from `offset` to the next chunk the index vouches for, if it comes before a boundary."""
+        damage = self._damage_to_boundary(offset, what)
+        for entry in self._index.between(offset + 1, min(damage.stop, self._size)) if self._index else ():
+            if entry.stop <= self._size and crc32c(self._read(entry.offset, entry.stop - entry.offset)) == entry.crc:
+                return Damage(offset, entry.offset, what, torn=False)
+        return damage
+
+    def _damage_to_boundary(self, offset: int, what: str) -> Damage:
         """Return the damage from `offset` to behind the next boundary, or to the file's end."""
         block, overlap = 1 << 20, len(BOUNDARY_UUID) - 1
         position = offset

@@ -136,9 +136,10 @@ def _make_recorder(folder: Path, name: str, infos: Sequence[StreamInfo]) -> XdfR
 def _with_what_is_kept(source: str, error: DeviceError, path: Path, tally: Tally) -> DeviceError:
     """Return `error` with a word on what was recorded before it; a file of nothing is removed."""
     from volo_acquisition.errors import DeviceError
+    from volo_acquisition.recording.sealing import remove
 
     if tally.is_empty:
-        path.unlink(missing_ok=True)
+        remove(path)
         kept = "nothing was recorded"
     else:
         kept = f"the {tally.duration_s:.1f} s before are safe in {path}"
