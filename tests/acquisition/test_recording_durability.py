@@ -443,7 +443,6 @@ def test_a_stream_that_falls_silent_is_written_when_others_go_on(tmp_path: Path)
 
 
 def test_repair_on_a_full_disk_leaves_all_as_it_was(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    (tmp_path / "whole").mkdir()
     data = record(tmp_path / "whole" / "whole.xdf").read_bytes()[:-100]
     part = tmp_path / "x.xdf.part"
     part.write_bytes(data)
