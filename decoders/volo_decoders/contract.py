@@ -11,6 +11,7 @@
 from __future__ import annotations
 
 import io
+import re
 import tomllib
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -304,6 +305,40 @@ def _learns_while_used_only_by_adapt(make: Factory, trials: Trials) -> None:
     _require(np.array_equal(fitted.decision_function(trials.X_test), first), "fit must forget what adapt learned")
 
 
+def _says_what_to_do_with_bad_calibration(make: Factory, trials: Trials) -> None:
+    if not make(trials).needs_calibration:
+        return
+    first, last = trials.classes[0], trials.classes[-1]
+    flat, holed = trials.X.copy(), trials.X.copy()
+    flat[:, 1] = 3.0
+    holed[2, 0, 5] = np.nan
+    pair = [int(np.flatnonzero(trials.y == label)[0]) for label in (first, last)]
+    cases = {
+        "one class": (trials.X[trials.y == first], trials.y[trials.y == first]),
+        "two trials": (trials.X[pair], trials.y[pair]),
+        "a flat channel": (flat, trials.y),
+        "a trial with NaN": (holed, trials.y),
+        "no trial left": (trials.X[:0], trials.y[:0]),
+    }
+    for what, (X, y) in cases.items():
+        try:
+            make(trials).fit(X, y)
+        except ValueError as error:
+            _require(bool(_ADVICE.search(str(error))), f"{what}: {error!s:.200} does not say what to do")
+        else:
+            raise ContractError(f"{what}: expected a ValueError that says what to do")
+    few = np.flatnonzero(trials.y == last)[:3]
+    unequal = np.sort(np.concatenate([np.flatnonzero(trials.y != last), few]))
+    fitted = make(trials).fit(trials.X[unequal], trials.y[unequal])
+    scores = fitted.decision_function(trials.X_test)
+    _require(bool(np.isfinite(scores).all()), "scores must be finite after very unequal classes")
+    taken = np.asarray(fitted.classes_)[scores.argmax(axis=1)]
+    _require(len(set(taken.tolist())) > 1, "very unequal classes: all windows were taken for one class")
+
+
+#: What a sentence about a bad calibration holds: something that the operator can do or must provide.
+_ADVICE = re.compile(r"record|leave|choose|take|mend|need|must be|expected|at least|loosen")
+
 #: The promises; each takes a factory and trials and raises `ContractError` where its promise is broken.
 CHECKS: tuple[Callable[[Factory, Trials], None], ...] = (
     _declares_what_it_needs,
@@ -318,6 +353,7 @@ CHECKS: tuple[Callable[[Factory, Trials], None], ...] = (
     _scores_shorter_windows,
     _refuses_what_does_not_fit,
     _learns_while_used_only_by_adapt,
+    _says_what_to_do_with_bad_calibration,
 )
 
 

@@ -1,9 +1,9 @@
-"""What the SSVEP decoders share: checks of windows and labels, scoring one by one, predicting the best score."""
+"""What the decoders share: checks of windows and labels, scoring one by one, predicting the best score."""
 
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -11,7 +11,14 @@ from numpy.typing import ArrayLike, NDArray
 from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.exceptions import NotFittedError
 
-__all__ = ["ScoredClassifier", "calibration_windows", "checked_labels", "checked_windows", "taken"]
+__all__ = [
+    "ScoredClassifier",
+    "calibration_windows",
+    "checked_calibration",
+    "checked_labels",
+    "checked_windows",
+    "taken",
+]
 
 
 class ScoredClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
@@ -96,18 +103,52 @@ def calibration_windows(
         raise ValueError(f"n_bands: got {n_bands}, it must be at least 1")
     if values is None:
         raise ValueError(f"X: got None, {who} needs calibration windows")
-    X = checked_windows(values)
-    labels = checked_labels(y, len(X))
+    X, labels = checked_calibration(values, y)
     if X.shape[1] % n_bands or not X.shape[1]:
         raise ValueError(f"X: got {X.shape[1]} channels, expected a multiple of n_bands = {n_bands}")
     if X.shape[2] < 2:
         raise ValueError(f"X: got windows of {X.shape[2]} samples, at least 2 are needed")
     classes, counts = np.unique(labels, return_counts=True)
-    if not len(classes):
-        raise ValueError("X: got no windows, each class needs at least two")
-    if counts.min() < 2:
-        raise ValueError(f"y: got one window of class {classes[counts.argmin()]}, each class needs at least two")
     return X, labels, classes, counts
+
+
+def checked_calibration(
+    values: Any, y: ArrayLike | None, names: Sequence[str] = ()
+) -> tuple[NDArray[np.floating[Any]], NDArray[Any]]:
+    """Return windows and labels that a decoder can be fitted to; `names` of the rows are for the messages.
+
+    Raises
+    ------
+    ValueError
+        In one sentence that says what to do, if there are none, if a channel (a row) never carries a signal, if a
+        window is flat, if values are not finite, or if there are not two classes with two windows each.
+    """
+    if values is None:
+        raise ValueError("X: got None, the decoder needs windows to be fitted to: record a calibration")
+    if len(values) == 0:
+        raise ValueError("X: got no window, nothing is left to learn from: loosen the artefact limit or record more")
+    X = checked_windows(values)
+    labels = checked_labels(y, len(X))
+    varies = X.min(axis=2) != X.max(axis=2)
+    flat_rows = np.flatnonzero(~varies.any(axis=0))
+    if len(flat_rows):
+        named = [names[k] if k < len(names) else f"row {k}" for k in flat_rows.tolist()]
+        raise ValueError(
+            f"X: got no signal in {', '.join(named)}: mend that electrode and record again, or leave its channel out"
+        )
+    flat = int((~varies.any(axis=1)).sum())
+    if flat:
+        raise ValueError(f"X: got {flat} flat windows of {len(X)}, leave those trials out")
+    classes, counts = np.unique(labels, return_counts=True)
+    if len(classes) < 2:
+        raise ValueError(
+            f"y: got {len(classes)} classes ({', '.join(str(c) for c in classes)}), at least two are needed: "
+            "record the others, or choose runs that hold them"
+        )
+    if counts.min() < 2:
+        rare = ", ".join(str(c) for c in classes[counts < 2])
+        raise ValueError(f"y: got a single trial of {rare}, each class needs at least two: record more")
+    return X, labels
 
 
 def checked_labels(y: ArrayLike | None, n_trials: int) -> NDArray[Any]:

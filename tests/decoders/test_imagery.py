@@ -186,6 +186,7 @@ def test_a_flat_channel_cannot_be_a_feature_nor_a_flat_window_teach_filters() ->
     X[:, 1] = 0.0
     with pytest.raises(ValueError, match="no signal in C3:8-12"):
         band_power(["C3:8-12", "C4:8-12"]).fit(X, trials.y)
+    X = trials.X.copy()
     X[5] = 0.0
     with pytest.raises(ValueError, match="flat window"):
         CspLda().fit(X, trials.y)

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from volo_decoders.imagery.lda import ShrinkageLda, class_targets
-from volo_decoders.scored import ScoredClassifier, checked_windows, taken
+from volo_decoders.scored import ScoredClassifier, checked_calibration, taken
 
 __all__ = ["BandPowerLda", "parse_feature"]
 
@@ -92,9 +92,8 @@ class BandPowerLda(ScoredClassifier):
             If a feature is not in the bank, a picked row is flat, or the windows or labels are not such.
         """
         self._rows()
-        if X is None:
-            raise ValueError("X: got None, band powers need windows to be fitted to")
-        X = checked_windows(X)
+        names = [f"{c}:{low:g}-{high:g}" for low, high in self.bands_hz for c in self.channels]
+        X, _ = checked_calibration(X, y, names)
         classes, targets = class_targets(y, len(X))
         self._check_shape(X.shape[1], X.shape[2])
         powers = np.stack([self._powers(window) for window in X])

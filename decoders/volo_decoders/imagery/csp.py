@@ -15,7 +15,7 @@ from scipy.linalg import eigh
 from sklearn.covariance import ledoit_wolf, oas
 
 from volo_decoders.imagery.lda import ShrinkageLda, class_targets
-from volo_decoders.scored import ScoredClassifier, checked_windows, taken
+from volo_decoders.scored import ScoredClassifier, checked_calibration, taken
 
 __all__ = ["CspLda", "spatial_filters", "window_covariance"]
 
@@ -143,9 +143,7 @@ class CspLda(ScoredClassifier):
             raise ValueError(f"n_pairs: got {self.n_pairs}, it must be at least 1")
         if self.shrinkage not in _ESTIMATORS:
             raise ValueError(f"shrinkage: got {self.shrinkage!r}, allowed are {', '.join(_ESTIMATORS)}")
-        if X is None:
-            raise ValueError("X: got None, common spatial patterns need windows to be fitted to")
-        X = checked_windows(X)
+        X, _ = checked_calibration(X, y)
         classes, targets = class_targets(y, len(X))
         covariances = np.stack([window_covariance(window, self.shrinkage) for window in X])
         means = [covariances[targets == k].mean(axis=0) for k in range(len(classes))]

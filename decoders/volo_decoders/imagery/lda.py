@@ -99,8 +99,10 @@ def class_targets(y: ArrayLike | None, n_trials: int) -> tuple[NDArray[np.str_],
     labels = checked_labels(y, n_trials).astype(np.str_)
     classes, targets, counts = np.unique(labels, return_inverse=True, return_counts=True)
     if len(classes) < 2:
-        raise ValueError(f"y: got {len(classes)} classes ({', '.join(classes)}), at least two are needed")
+        raise ValueError(
+            f"y: got {len(classes)} classes ({', '.join(classes)}), at least two are needed: record the others"
+        )
     rare = classes[counts < 2]
     if len(rare):
-        raise ValueError(f"y: got a single trial of {', '.join(rare)}, each class needs at least two")
+        raise ValueError(f"y: got a single trial of {', '.join(rare)}, each class needs at least two: record more")
     return classes, targets.astype(np.intp)
