@@ -17,7 +17,7 @@ from volo_acquisition.sources.spec import make_source
 from volo_acquisition.sources.synthetic import SyntheticSource
 from volo_acquisition.types import Marker
 from volo_app.engine import Engine
-from volo_app.presets import DECODERS, ssvep_chain
+from volo_app.presets import DECODERS, LONG_LENGTHS_S, SPELLER_LENGTHS_S, VISUAL_LATENCY_S, ssvep_chain
 from volo_app.rows import RunRecorder
 from volo_app.run_result import RunResult
 from volo_app.screening import require_screening
@@ -290,7 +290,11 @@ class ProtocolRun:
             self._say(
                 f"{name} is trained in place of {plan.train}: the timing is unverified, and {name} needs no phase"
             )
-        self._fitted = train_file(path, lambda info: ssvep_chain(name, layout, info.rate_hz))
+        usable_s = float(plan.make(0).settings.flicker_s) - VISUAL_LATENCY_S
+        lengths_s = tuple(s for s in (LONG_LENGTHS_S if name == "fbcca" else SPELLER_LENGTHS_S) if s <= usable_s)
+        if not lengths_s:
+            raise ConfigError([f"{plan.name}.settings.flicker_s: too short to train {name} on"])
+        self._fitted = train_file(path, lambda info: ssvep_chain(name, layout, info.rate_hz, lengths_s=lengths_s))
         self._fitted_name = f"{name}-block{number}"
         self._say(f"trained {self._fitted.decoder_id}")
         return self._fitted.decoder_id

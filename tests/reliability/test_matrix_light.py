@@ -10,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from figures import note_figure
 from numpy.typing import NDArray
 
 from volo_app.stimulus.certificate import load_certificate, rig_folder, rig_id, save_certificate
@@ -73,6 +74,9 @@ def test_t8_lag_and_jitter_are_found_to_a_fifth_of_a_millisecond(
 ) -> None:
     trace, times, frames, _ = trace_of(refresh_hz, lag_ms, jitter_ms, rate_hz=2000.0, drift=15.0)
     report = measure_light(trace, times, frames)
+    off_ms = max(abs(report.lag_ms - lag_ms), abs(report.sd_ms - jitter_ms))
+    case = f"{refresh_hz:g} Hz, lag {lag_ms:g} ms, jitter {jitter_ms:g} ms"
+    note_figure("T8", f"off by {off_ms:.2f} ms", f"+-0.2 ms: {case}", held=off_ms <= 0.2)
     assert report.lag_ms == pytest.approx(lag_ms, abs=0.2)
     assert report.sd_ms == pytest.approx(jitter_ms, abs=0.2)
     assert report.missed == ()

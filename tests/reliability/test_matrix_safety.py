@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from figures import note_figure
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -37,6 +38,8 @@ NO = dict.fromkeys((q.name for q in QUESTIONS), False)
 @pytest.mark.parametrize("name", sorted(registry.names("volo.paradigms")))
 def test_h3_nothing_but_the_keys_flickers_in_any_paradigm(name: str) -> None:
     row = audit_flicker(name)
+    told = f"keys {row.stimulus_flashes_per_s} flashes/s on {row.area_sr:.3f} sr, all else {row.other_flashes_per_s}"
+    note_figure("H3", f"{name}: {told}", f"all else <= 3 flashes/s, no red: {name}", held=row.is_fine)
     assert row.other_flashes_per_s <= 3
     assert not row.red
     assert row.is_fine

@@ -8,11 +8,12 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import numpy as np
 import pytest
+from figures import note_figure
 
 from volo_acquisition.clock import SessionClock
 from volo_acquisition.lifesign import MISSED_S, LifeSigns
@@ -72,7 +73,10 @@ def test_h1_a_thousand_virtual_stops_are_grey_within_50_ms(tmp_path: Path, refre
             swap_s = 10.0 + period_s * np.ceil((noticed_s - 10.0) / period_s + 1e-9) + period_s
             delays_s.append(swap_s - due_s)
             guard.close()
-    assert np.percentile(delays_s, 99) <= DEADLINE_S
+    p99 = float(np.percentile(delays_s, 99))
+    figure = f"p99 {1e3 * p99:.1f} ms at {refresh_hz:g} Hz by {cause}, 1000 virtual stops"
+    note_figure("H1", figure, f"p99 <= 50 ms, 1000 virtual by {cause}", held=p99 <= DEADLINE_S)
+    assert p99 <= DEADLINE_S
     assert np.max(delays_s) <= DEADLINE_S
 
 
@@ -124,26 +128,37 @@ def window(life: Path, **settings: object) -> ScreenProcess:
     )
 
 
-def grey_after(tmp_path: Path, role: str, cause: str, number: int) -> float:
-    """Return the seconds from the cause (the flag, or half a second without a beat) to the first grey frame."""
+def grey_after(tmp_path: Path, role: str, cause: str, number: int, n_windows: int = 1) -> list[float]:
+    """Return the seconds from the cause (the flag, or half a second without a beat) to the first grey frame.
+
+    Of several windows at once, each watches for itself; they share the machine, which makes it harder.
+    """
     path = tmp_path / f"{number}.life"
-    with LifeSigns.create(path, ROLES) as life, beating(path, role) as other, window(path) as screen:
+    with ExitStack() as stack:
+        life = stack.enter_context(LifeSigns.create(path, ROLES))
+        other = stack.enter_context(beating(path, role))
+        screens = [stack.enter_context(window(path)) for _ in range(n_windows)]
         clock = SessionClock()
-        screen.present(FLICKER, 0.0)
-        wait_for(screen, ONSET)
+        for screen in screens:
+            screen.present(FLICKER, 0.0)
+        for screen in screens:
+            wait_for(screen, ONSET)
         other.send_signal(signal.SIGSTOP)
         if cause == "flag":
             clock.sleep(0.02)
             due_s = clock.now()
             life.stop("desk", "the operator's button", due_s)
-        grey = wait_for(screen, SCREEN_GREY)
-        if cause == "beat":
-            age_s = life.age(role, grey.time)
-            assert age_s is not None
-            due_s = grey.time - age_s + MISSED_S
-        assert ("stopped by desk" if cause == "flag" else f"no sign of life from {role}") in grey.payload["reason"]
+        delays_s = []
+        for screen in screens:
+            grey = wait_for(screen, SCREEN_GREY)
+            if cause == "beat":
+                age_s = life.age(role, grey.time)
+                assert age_s is not None
+                due_s = grey.time - age_s + MISSED_S
+            assert ("stopped by desk" if cause == "flag" else f"no sign of life from {role}") in grey.payload["reason"]
+            delays_s.append(grey.time - due_s)
         other.send_signal(signal.SIGCONT)
-        return grey.time - due_s
+        return delays_s
 
 
 @needs_posix
@@ -152,17 +167,24 @@ def test_h1_a_real_window_goes_grey_while_another_process_hangs(
     display: str, tmp_path: Path, role: str, cause: str
 ) -> None:
     """Whether it does, not how fast: the machine may be loaded; the figure is taken by the slow test."""
-    assert 0.0 <= grey_after(tmp_path, role, cause, 0) < 2.0
+    (delay_s,) = grey_after(tmp_path, role, cause, 0)
+    assert 0.0 <= delay_s < 2.0
 
 
 @needs_posix
 @pytest.mark.slow
 def test_h1_two_hundred_real_stops(display: str, tmp_path: Path) -> None:
-    """A window of its own for each stop; key or deadline to the stamp of the first grey swap."""
-    delays_s = [
-        grey_after(tmp_path, ("engine", "recorder", "desk")[n % 3], ("flag", "beat")[n % 2], n) for n in range(200)
-    ]
-    assert np.percentile(delays_s, 99) <= DEADLINE_S
+    """A window of its own for each stop, two at a time; key or deadline to the stamp of the first grey swap."""
+    delays_s: list[float] = []
+    for n in range(100):
+        role, cause = ("engine", "recorder", "desk")[n % 3], ("flag", "beat")[n % 2]
+        delays_s += grey_after(tmp_path, role, cause, n, n_windows=2)
+    p50, p99 = np.percentile(delays_s, [50, 99])
+    figure = (
+        f"p50 {1e3 * p50:.1f}, p99 {1e3 * p99:.1f}, largest {1e3 * max(delays_s):.1f} ms, {len(delays_s)} real stops"
+    )
+    note_figure("H1", figure, "p99 <= 50 ms, 200 real stops", held=bool(p99 <= DEADLINE_S))
+    assert p99 <= DEADLINE_S
 
 
 @needs_posix
