@@ -42,6 +42,8 @@ __all__ = ["Engine", "EngineStatus", "RunResult"]
 
 #: Windows that ended longer ago than this are not decoded any more, seconds.
 MAX_LAG_S = 0.5
+#: A source that goes on after a presenter's ``run/stop`` is read so much longer, for the last window, seconds.
+AFTER_STOP_S = 2.0
 #: A live source that is silent this long is given up, seconds.
 SILENCE_S = 5.0
 
@@ -84,7 +86,8 @@ class Engine:
     skipped : sequence of (int, int)
         For replay: the windows that were skipped live.
     until_run_stop : bool
-        End when an external presenter's ``run/stop`` has come and the source has nothing more for half a second.
+        End when an external presenter's ``run/stop`` has come, and either the source has nothing more for half a second
+        or two seconds have passed, since an amplifier goes on.
     lead_in_s : float
         The paradigm starts after so much signal, or when the chain's filters have settled if that is later, so that
         the first trial is not lost.
@@ -140,6 +143,7 @@ class Engine:
         self._stopped_by = "stopped"
         self._stopping = False
         self._ending = False
+        self._ending_since = 0.0
         self._notes: deque[Marker] = deque()
 
     @property
@@ -266,6 +270,8 @@ class Engine:
                 heard = now
             elif self._source.exhausted or (self._ending and now - heard > 0.5):
                 break
+            if self._ending and now - self._ending_since > AFTER_STOP_S:
+                break
             elif now - heard > SILENCE_S:
                 raise DeviceError(
                     f"no data for {SILENCE_S:g} s",
@@ -284,7 +290,8 @@ class Engine:
                 self._seconds = n / self._rates_hz.get(item.stream_id, np.inf)
             case Marker():
                 self._result.markers.append(item)
-                self._ending = self._ending or (self._until_run_stop and item.label == RUN_STOP)
+                if self._until_run_stop and item.label == RUN_STOP and not self._ending:
+                    self._ending, self._ending_since = True, self._clock.now()
             case Event():
                 self._result.events.append(item)
         for result in self._decode(item):

@@ -76,6 +76,7 @@ def record(path: Path, stream: str, *options: str, chain: FittedChain | None = N
         return Engine(source, clock, recorder=recorder, chain=chain, until_run_stop=True).run()
 
 
+@pytest.mark.timeout(60)
 def test_the_examples_markers_are_recorded_and_keep_the_grammar(tmp_path: Path) -> None:
     path = tmp_path / "run.xdf"
     record(
@@ -92,6 +93,7 @@ def test_the_examples_markers_are_recorded_and_keep_the_grammar(tmp_path: Path) 
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(200)
 def test_a_run_presented_elsewhere_trains_a_decoder_and_is_decoded_online(tmp_path: Path) -> None:
     """Simulated: plumbing only. Three blocks to train on, one that is decoded online by what was trained."""
     stream = f"Presenter-{tmp_path.name}"
