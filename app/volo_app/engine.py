@@ -387,6 +387,8 @@ class Engine:
                 case Command():
                     if self._recorder is not None:
                         self._recorder.command(step)
+                    if self._showing is not None:
+                        self._showing.command(step)
                     if self._clock.now() <= step.time + step.valid_for_s:
                         for output in list(self._outputs):
                             self._guard(output, partial(output.send, step))

@@ -16,12 +16,14 @@ from volo_acquisition.errors import DeviceError, Reason
 from volo_acquisition.types import Marker
 from volo_app.trial_frames import TrialFrames
 from volo_paradigms.grammar import OPERATOR_STOP
-from volo_paradigms.types import Scene
+from volo_paradigms.types import Command, Scene
 
-__all__ = ["FRAME_COLUMNS", "LiveScreen", "Screen", "Showing"]
+__all__ = ["CURSOR", "FRAME_COLUMNS", "LiveScreen", "Screen", "Showing"]
 
 #: A frame's row: when its swap returned, its number, and whether it and how many frames before it were late or missed.
 FRAME_COLUMNS = ("time", "index", "late", "missed")
+#: Target of commands that move a cursor, and label of what tells a screen where it is.
+CURSOR = "cursor"
 #: A screen that has not shown a scene after this is given up, seconds.
 PATIENCE_S = 3.0
 
@@ -153,6 +155,11 @@ class Showing:
         """Let a live screen show what was decided."""
         if self._live is not None:
             self._live.note(marker)
+
+    def command(self, command: Command) -> None:
+        """Let a live screen show where a cursor is; other commands are not for it."""
+        if self._live is not None and command.target == CURSOR:
+            self._live.note(Marker(command.time, CURSOR, {"value": command.value}))
 
     def blank(self) -> None:
         """Take the stimuli off a live screen; no scene is awaited any more."""

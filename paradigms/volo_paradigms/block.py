@@ -8,7 +8,7 @@ from dataclasses import replace
 from typing import Any
 
 from volo_acquisition.types import Marker
-from volo_decoders.types import Decision
+from volo_decoders.types import Decision, Prediction
 from volo_paradigms.grammar import (
     BLOCK_END,
     BLOCK_START,
@@ -22,7 +22,7 @@ from volo_paradigms.layout import Rectangle
 from volo_paradigms.prompts import PROMPTS
 from volo_paradigms.protocol import BlockPlan
 from volo_paradigms.show import Show, Text
-from volo_paradigms.types import Paradigm, Scene, Step
+from volo_paradigms.types import Paradigm, Scene, Step, TakesPredictions
 
 __all__ = ["Block", "Sham"]
 
@@ -58,6 +58,10 @@ class Sham:
             return self._told(decision)
         label = random.Random(f"{self._seed}/{decision.group}").choice(self._labels)
         return self._told(replace(decision, label=label))
+
+    def predict(self, prediction: Prediction) -> list[Step]:
+        """Keep predictions back: what moves with them would tell the truth."""
+        return []
 
     def _told(self, decision: Decision) -> list[Step]:
         steps: list[Step] = self.inner.decide(decision)
@@ -129,6 +133,12 @@ class Block:
     def decide(self, decision: Decision) -> list[Step]:
         """Pass a decision on."""
         steps: list[Step] = self.inner.decide(decision) if self._phase == "paradigm" else []
+        return steps
+
+    def predict(self, prediction: Prediction) -> list[Step]:
+        """Pass a prediction on, if the paradigm takes them."""
+        takes = self._phase == "paradigm" and isinstance(self.inner, TakesPredictions)
+        steps: list[Step] = self.inner.predict(prediction) if takes else []
         return steps
 
     def pause(self) -> list[Step]:

@@ -20,6 +20,7 @@ __all__ = [
     "CUE_OFF",
     "DECISION",
     "DECODER_FAILED",
+    "FEEDBACK",
     "FLASH",
     "HELP",
     "INSTRUCTION",
@@ -74,6 +75,8 @@ BREAK_START, BREAK_SHOWN, BREAK_END, SESSION_LIMIT = "break/start", "break/shown
 #: A block of a protocol, its words, its question and the answer: a digit, or null if none came.
 BLOCK_START, BLOCK_END, INSTRUCTION = "block/start", "block/end", "block/instruction"
 PROMPT_SHOWN, PROMPT_ANSWER, OPERATOR_ANSWER = "prompt/shown", "prompt/answer", "operator/answer"
+#: What a feedback bar shows, -1 to 1: how sure a prediction is of the cued class, or of the second of two.
+FEEDBACK = "feedback/bar"
 #: First frame of a flash, with the labels of the keys it lights.
 FLASH = "stimulus/flash"
 #: How many frames a trial's stimulus had, and how many of them were late or missed; comes after its offset.
@@ -99,6 +102,7 @@ PAYLOADS: Mapping[str, Mapping[str, tuple[type, ...]]] = {
     HELP: {},
     SCREEN_GREY: {"reason": (str,)},
     SCREEN_MISSED: {"trial": (int,), "missed": (int,), "held_s": (float,)},
+    FEEDBACK: {"trial": (int,), "value": (float,)},
     BLOCK_START: {"block": (int,), "name": (str,), "paradigm": (str,), "sham": (int,)},
     BLOCK_END: {"block": (int,)},
     INSTRUCTION: {},

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import math
 import random
 from dataclasses import dataclass
 
-from volo_decoders.types import Decision
+from volo_acquisition.types import Marker
+from volo_decoders.types import Decision, Prediction
+from volo_paradigms.grammar import FEEDBACK
 from volo_paradigms.imagery_trials import ImageryTiming, ImageryTrials
 from volo_paradigms.types import Step
 
@@ -29,6 +32,9 @@ class ImagerySettings:
         See `ImageryTiming`.
     seed : int
         Of the order of the cues and of the rests.
+    feedback : bool
+        Whether a bar shows what each prediction tells: to the right for the cued class, or, of two classes, towards the
+        second.
     """
 
     classes: tuple[str, ...] = ("left", "right")
@@ -39,6 +45,7 @@ class ImagerySettings:
     rest_s: float = 1.5
     rest_spread_s: float = 1.0
     seed: int = 0
+    feedback: bool = False
 
     def __post_init__(self) -> None:
         if self.n_per_class < 1:
@@ -89,6 +96,26 @@ class ImageryCue(ImageryTrials):
     def n_complete(self) -> int:
         """How many cues are done."""
         return self._n_complete
+
+    def predict(self, prediction: Prediction) -> list[Step]:
+        """Show on the bar what a prediction of the current trial tells, where feedback is wanted.
+
+        Raises
+        ------
+        ValueError
+            If the classes are not the paradigm's.
+        """
+        if not self.settings.feedback or self.paused or not self._imagining(prediction.group):
+            return []
+        if set(prediction.classes) != set(self.classes):
+            raise ValueError(f"prediction.classes: got {prediction.classes}, the paradigm has {self.classes}")
+        scores = dict(zip(prediction.classes, (float(s) for s in prediction.scores), strict=True))
+        cued = self.classes[1] if len(self.classes) == 2 else str(self._target())
+        top = max(scores.values())
+        share = {label: math.exp(score - top) for label, score in scores.items()}
+        value = 2.0 * share[cued] / sum(share.values()) - 1.0
+        self._now = max(self._now, prediction.stop_time)
+        return [Marker(self._now, FEEDBACK, {"trial": self._trial, "value": round(value, 4)})]
 
     def decide(self, decision: Decision) -> list[Step]:
         """Note the current trial's first decision."""

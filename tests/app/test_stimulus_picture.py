@@ -79,6 +79,23 @@ def test_a_layout_too_fast_for_the_screen_is_refused() -> None:
         Director(FOUR, 24.0, 1.5)
 
 
+def test_the_bar_and_the_cursor_are_drawn_where_they_are_and_go_with_the_scene() -> None:
+    director = Director(FOUR, 60.0, 16 / 9)
+    for label in ("feedback/bar", "cursor"):
+        before = director.scene(scene("imagery"))
+        places = []
+        for value in (-0.8, 0.9):
+            picture = director.note(Marker(0.0, label, {"trial": 0, "value": value}))
+            assert picture is not None
+            assert picture.n_keys == 0
+            added = picture.rectangles[len(before.rectangles) :]
+            places.append(float(added[-1, 0] + added[-1, 2] / 2))
+        assert places[0] < 0.5 < places[1]
+        assert len(director.scene(scene("rest")).rectangles) == 0
+    director.scene(scene("flicker"))
+    assert director.note(Marker(0.0, "cursor", {"value": 0.5})) is None
+
+
 @pytest.mark.parametrize("name", layout_names())
 def test_the_line_of_text_lies_on_the_screen_and_on_no_key(name: str) -> None:
     layout = load_layout(name)

@@ -159,3 +159,27 @@ def test_where_nothing_is_cued_the_participant_follows_its_wish():
 def test_an_impossible_participant_is_refused(wrong):
     with pytest.raises(ValueError, match=next(iter(wrong))):
         ImageryWill(**wrong)
+
+
+def test_feedback_shows_predictions_of_the_current_trial_only():
+    import numpy as np
+
+    from volo_decoders.types import Prediction
+
+    paradigm = ImageryCue(
+        ImageryCue.Settings(("left", "right"), 1, fixation_s=0.1, cue_s=0.2, imagery_s=1.0, feedback=True)
+    )
+    (fixation,) = paradigm.advance(0.0)
+    paradigm.shown(Marker(0.0, fixation.label, fixation.payload))
+    (cue,) = paradigm.advance(0.2)
+
+    def prediction(group, scores):
+        return Prediction(100, 0.5, group, 50, ("left", "right"), np.array(scores), "d")
+
+    assert paradigm.predict(prediction(0, [0.0, 0.0])) == []  # the cue is not on yet
+    paradigm.shown(Marker(0.2, cue.label, cue.payload))
+    (bar,) = paradigm.predict(prediction(0, [0.0, 2.0]))
+    assert bar.payload == {"trial": 0, "value": pytest.approx(np.tanh(1.0), abs=1e-4)}
+    assert paradigm.predict(prediction(1, [0.0, 2.0])) == []
+    with pytest.raises(ValueError, match=r"prediction\.classes"):
+        paradigm.predict(Prediction(100, 0.5, 0, 50, ("a", "b"), np.zeros(2), "d"))

@@ -10,11 +10,12 @@ from typing import Any
 import numpy as np
 
 from volo_acquisition.types import Marker
+from volo_app.showing import CURSOR
 from volo_app.stimulus.picture import Picture
-from volo_paradigms.grammar import DECISION
+from volo_paradigms.grammar import DECISION, FEEDBACK
 from volo_paradigms.layout import Key, Layout, Rectangle, load_layout
 from volo_paradigms.modulation import Flashes, Sines
-from volo_paradigms.show import ARROWS, GREEN, ORANGE, WHITE, Show, Text, arrow, cross
+from volo_paradigms.show import ARROWS, GREEN, ORANGE, WHITE, Show, Text, arrow, bar, cross, cursor
 from volo_paradigms.types import Scene
 
 __all__ = ["Director"]
@@ -52,6 +53,7 @@ class Director:
         self._ramp_s = ramp_s
         self._show = Show()
         self._has_keys = True
+        self._without_feedback = self._show.boxes
         self._cue: str | None = None
         self._caption = ""
 
@@ -72,16 +74,28 @@ class Director:
         else:
             self._show = scene.show
             self._has_keys = bool(scene.show.layout) or (self._has_keys and scene.kind == "end")
+        self._without_feedback = self._show.boxes
         return self._picture(self._show, scene)
 
     def note(self, marker: Marker) -> Picture | None:
         """Return the changed picture if `marker` is a decision, which goes with a scene without flicker."""
+        if marker.label in (FEEDBACK, CURSOR):
+            return self._moved(marker)
         if marker.label != DECISION or not self._has_keys:
             return None
         self._show = replace(
             self._show, modulation=None, chosen=marker.payload.get("key"), caption=_written(marker.payload)
         )
         self._caption = self._show.caption
+        return self._picture(self._show, None)
+
+    def _moved(self, marker: Marker) -> Picture | None:
+        """Return the picture with the feedback bar or the cursor where it is now; not on keys."""
+        if self._has_keys:
+            return None
+        value = float(marker.payload["value"])
+        boxes = bar(value) if marker.label == FEEDBACK else cursor(value)
+        self._show = replace(self._show, boxes=(*self._without_feedback, *boxes))
         return self._picture(self._show, None)
 
     def _by_kind(self, scene: Scene) -> Show:

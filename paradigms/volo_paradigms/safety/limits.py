@@ -9,11 +9,11 @@ import math
 from dataclasses import dataclass
 
 from volo_acquisition.types import Marker
-from volo_decoders.types import Decision
+from volo_decoders.types import Decision, Prediction
 from volo_paradigms.grammar import BREAK_END, BREAK_SHOWN, BREAK_START, OFFSET, ONSET, SESSION_LIMIT
 from volo_paradigms.layout import Rectangle
 from volo_paradigms.show import Show, Text
-from volo_paradigms.types import Paradigm, Scene, Step
+from volo_paradigms.types import Paradigm, Scene, Step, TakesPredictions
 
 __all__ = ["FlickerAccount", "Limited", "Limits"]
 
@@ -161,6 +161,10 @@ class Limited:
     def decide(self, decision: Decision) -> list[Step]:
         """Pass a decision on."""
         return self.inner.decide(decision)
+
+    def predict(self, prediction: Prediction) -> list[Step]:
+        """Pass a prediction on, if the paradigm takes them."""
+        return self.inner.predict(prediction) if isinstance(self.inner, TakesPredictions) else []
 
     def pause(self) -> list[Step]:
         """Stop until `resume`."""
