@@ -2,22 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 
 from volo_acquisition.clock import Clock, ManualClock, SessionClock
 from volo_acquisition.errors import FileError, Reason
 from volo_acquisition.recording.reader import Recording
+from volo_acquisition.sources.base import Source
 from volo_acquisition.sources.replay import ReplaySource
-from volo_acquisition.types import EventKind
+from volo_acquisition.types import Chunk, EventKind
 from volo_app.engine import Engine
+from volo_app.run_result import RunResult
 from volo_app.session import find_session
 from volo_app.training import require_whole
 from volo_decoders.fitted import FittedChain
 from volo_decoders.pipeline.decoding import LATE_MARKER
 from volo_decoders.store import load_decoder
+from volo_decoders.types import Decision
 
-__all__ = ["find_decoder", "replay"]
+__all__ = ["Onlooker", "find_decoder", "replay"]
 
 
 def find_decoder(path: Path, recording: Recording) -> FittedChain:
@@ -38,6 +42,26 @@ def find_decoder(path: Path, recording: Recording) -> FittedChain:
     return load_decoder(find_session(path).folder / "decoders" / name)
 
 
+@dataclass(frozen=True, slots=True)
+class Onlooker:
+    """Who looks on while a recording is decoded again.
+
+    Attributes
+    ----------
+    source : callable
+        May put something around the source.
+    engine : callable
+        Told the engine before it runs, so that it can be stopped.
+    decision, chunk : callable or None
+        As for `Engine`.
+    """
+
+    source: Callable[[Source], Source] = lambda source: source
+    engine: Callable[[Engine], None] = lambda engine: None
+    decision: Callable[[Decision], None] | None = None
+    chunk: Callable[[Chunk], None] | None = None
+
+
 def replay(
     path: Path,
     *,
@@ -46,6 +70,7 @@ def replay(
     chunk_samples: int = 0,
     stream: str = "",
     ideal: bool = False,
+    onlooker: Onlooker | None = None,
 ) -> Mapping[str, object]:
     """Decode a recording again and return the figures, as `volo replay --json` prints them.
 
@@ -63,6 +88,8 @@ def replay(
         Which signal stream, needed if there are several.
     ideal : bool
         Decode also what was left out live: windows that were skipped, and trials whose marker came too late.
+    onlooker : Onlooker or None
+        Who looks on.
 
     Raises
     ------
@@ -80,13 +107,17 @@ def replay(
     ]
     clock: Clock = SessionClock() if speed else ManualClock()
     settings = ReplaySource.Settings(file=str(path), speed=speed, chunk_samples=chunk_samples, stream=stream)
+    onlooker = onlooker or Onlooker()
     engine = Engine(
-        ReplaySource(settings, clock, () if ideal else lost),
+        onlooker.source(ReplaySource(settings, clock, () if ideal else lost)),
         clock,
         chain=fitted,
         max_lag_s=None,
         skipped=() if ideal else skipped,
+        on_decision=onlooker.decision,
+        on_chunk=onlooker.chunk,
     )
+    onlooker.engine(engine)
     stopwatch = SessionClock()
     t0 = stopwatch.now()
     result = engine.run()
@@ -102,8 +133,16 @@ def replay(
             {"trial": d.group, "label": d.label, "confidence": d.confidence, "stop_index": d.stop_index}
             for d in result.decisions
         ],
+        **_scored(result, fitted.spec.window.onset_label),
         "skipped": 0 if ideal else len(skipped),
         "duration_s": seconds,
         "speed": seconds / wall_s if wall_s > 0 else None,
         "simulated": recording.header.get("simulated") == "true",
     }
+
+
+def _scored(result: RunResult, onset_label: str) -> dict[str, object]:
+    """Return how many decisions of trials with a known target there are, and how many of them are right."""
+    targets = {m.payload.get("trial"): m.payload.get("target") for m in result.markers if m.label == onset_label}
+    known = [(d.label, targets[d.group]) for d in result.decisions if targets.get(d.group) is not None]
+    return {"n_known": len(known), "n_right": sum(label == str(target) for label, target in known)}

@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from volo_acquisition.types import Chunk, Marker
     from volo_app.console import Console
 
 HELP = "Turn a recording of another program into XDF: the signal in its own precision, the events as stimulus markers."
@@ -56,7 +54,7 @@ def run(args: argparse.Namespace, console: Console) -> dict[str, object]:
     target = Path(args.out).absolute() / f"{recording.info.stream_id}.xdf"
     with XdfRecorder(target, header=header) as recorder:
         recorder.add_stream(recording.info)
-        for item in _by_time(recording.chunks(), recording.markers):
+        for item in recording.items():
             recorder.write_item(item)
     onsets = [marker.payload["target"] for marker in recording.markers if marker.label == "stimulus/onset"]
     targets = {target: onsets.count(target) for target in sorted(set(onsets))}
@@ -80,14 +78,3 @@ def _event_map(text: str) -> dict[int, str]:
         return parse_event_map(text)
     except ValueError as error:
         raise argparse.ArgumentTypeError(str(error)) from error
-
-
-def _by_time(chunks: Sequence[Chunk], markers: Sequence[Marker]) -> list[Chunk | Marker]:
-    """Return all in the order in which they would have come: a marker after the chunk that reaches its time."""
-    placed: list[Chunk | Marker] = []
-    left = list(markers)
-    for chunk in chunks:
-        placed.append(chunk)
-        while left and left[0].time <= chunk.times[-1]:
-            placed.append(left.pop(0))
-    return placed + left

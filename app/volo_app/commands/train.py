@@ -24,7 +24,11 @@ EXAMPLE = """examples:
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Add the command's options."""
-    parser.add_argument("file", metavar="FILE", help="a calibration (.xdf); its onset markers name targets")
+    parser.add_argument(
+        "file",
+        metavar="FILE",
+        help="a calibration: .xdf, .fif, .edf of EEGMMIDB; its onsets name targets",
+    )
     parser.add_argument("--out", required=True, metavar="DIR", help="folder to write the decoder to")
     parser.add_argument(
         "--decoder",
@@ -65,17 +69,19 @@ def configure(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace, console: Console) -> dict[str, object]:
     """Train and return what was fitted."""
     import math
+    import tempfile
     from pathlib import Path
 
+    from volo_app.converting import as_recording
     from volo_app.training import train_file
     from volo_decoders.store import save_decoder
 
     if not 0.0 < args.threshold < 1.0:
         raise WrongUsage("--threshold must lie between 0 and 1")
     make_chain, dynamic = _chain(args)
-    with console.progress("Training", None):
+    with console.progress("Training", None), tempfile.TemporaryDirectory(prefix="volo-train-") as folder_of_copy:
         fitted = train_file(
-            Path(args.file),
+            as_recording(Path(args.file), Path(folder_of_copy)),
             make_chain,
             stream=args.stream,
             threshold=args.threshold,

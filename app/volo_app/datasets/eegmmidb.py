@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from volo_acquisition.errors import FileError, Reason
 from volo_acquisition.types import Channel, Chunk, Item, Marker, StreamInfo
 
-__all__ = ["TASKS", "ImageryRun", "Task", "load_runs", "standard_name", "subjects"]
+__all__ = ["TASKS", "ImageryRun", "Task", "load_run", "load_runs", "standard_name", "subjects"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,7 +116,7 @@ def load_runs(data_root: Path, subject: str, task: str = "fists_feet") -> list[I
             hint=f"subjects found: {', '.join(sorted(folders))}",
         )
     files = {number: path for _, number, path in _recordings(folders[wanted])}
-    return [_load(wanted, number, files[number], TASKS[task]) for number in TASKS[task].runs if number in files]
+    return [load_run(files[number], wanted, number, task) for number in TASKS[task].runs if number in files]
 
 
 def standard_name(name: str) -> str:
@@ -148,7 +148,23 @@ def _recordings(folder: Path) -> list[tuple[str, int, Path]]:
     return sorted((match.group(1), int(match.group(2)), path) for match, path in matches if match)
 
 
-def _load(subject: str, number: int, path: Path, task: Task) -> ImageryRun:
+def load_run(path: Path, subject: str, number: int, task: str) -> ImageryRun:
+    """Read one file.
+
+    Parameters
+    ----------
+    path : Path
+        The EDF file.
+    subject, number : str, int
+        ``"S001"`` and 6, as in its name.
+    task : str
+        One of `TASKS`: what T1 and T2 mean in it.
+
+    Raises
+    ------
+    FileError
+        If it is damaged or has no cues.
+    """
     import mne
 
     try:
@@ -158,7 +174,7 @@ def _load(subject: str, number: int, path: Path, task: Task) -> ImageryRun:
         raise FileError(
             f"{path} could not be read: {first_line}", reason=Reason.DAMAGED, hint="fetch the recording again"
         ) from error
-    codes = dict(zip(("T1", "T2"), task.classes, strict=True))
+    codes = dict(zip(("T1", "T2"), TASKS[task].classes, strict=True))
     cues = [
         (float(onset), codes[str(code)])
         for onset, code in zip(raw.annotations.onset, raw.annotations.description, strict=True)

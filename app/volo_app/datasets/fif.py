@@ -78,6 +78,16 @@ class FifRecording:
             parts.append(Chunk(self.info.stream_id, start, part, times))
         return parts
 
+    def items(self) -> list[Chunk | Marker]:
+        """Return all in the order in which it would have come: a marker after the chunk that reaches its time."""
+        placed: list[Chunk | Marker] = []
+        left = list(self.markers)
+        for chunk in self.chunks():
+            placed.append(chunk)
+            while left and left[0].time <= chunk.times[-1]:
+                placed.append(left.pop(0))
+        return placed + left
+
 
 def parse_event_map(text: str) -> dict[int, str]:
     """Read ``2=13,3=21``: event code = class label.

@@ -19,7 +19,7 @@ from volo_acquisition.errors import FileError, Reason
 from volo_acquisition.recording.recorder import XdfRecorder
 from volo_acquisition.types import Channel, ChannelKind, Chunk, StreamInfo
 
-__all__ = ["KINEMATICS", "SPIKES", "VELOCITIES", "MonkeySession", "load_session", "write_recording"]
+__all__ = ["KINEMATICS", "SPIKES", "VELOCITIES", "MonkeySession", "load_file", "load_session", "write_recording"]
 
 #: Names of the streams in a recording.
 SPIKES, KINEMATICS = "monkey_m1-spikes", "monkey_m1-kinematics"
@@ -88,20 +88,31 @@ def load_session(data_root: Path) -> MonkeySession:
             reason=Reason.AMBIGUOUS if files else Reason.NOT_FOUND,
             hint="give the folder that contains monkey_m1/*.npz as --data-root",
         )
+    return load_file(files[0])
+
+
+def load_file(path: Path) -> MonkeySession:
+    """Read one file.
+
+    Raises
+    ------
+    FileError
+        If it is not of the expected layout (DAMAGED).
+    """
     try:
-        with files[0].open("rb") as file, np.load(file, allow_pickle=False) as stored:
+        with path.open("rb") as file, np.load(file, allow_pickle=False) as stored:
             counts, kinematics = np.asarray(stored["counts"]), np.asarray(stored["kinematics"], np.float64)
             bin_s = float(stored["bin_s"])
     except (OSError, ValueError, KeyError, TypeError, EOFError, zipfile.BadZipFile, zlib.error) as error:
-        raise _damaged(files[0], str(error)) from error
+        raise _damaged(path, str(error)) from error
     if counts.ndim != 2 or len(counts) == 0 or kinematics.shape != (len(counts), len(COLUMNS)):
-        raise _damaged(files[0], f"counts of shape {counts.shape} and kinematics of shape {kinematics.shape}")
+        raise _damaged(path, f"counts of shape {counts.shape} and kinematics of shape {kinematics.shape}")
     whole = counts.astype(np.int16)
     if not np.array_equal(whole, counts) or whole.min() < 0:
-        raise _damaged(files[0], "counts that are no whole numbers from 0 to 32767")
+        raise _damaged(path, "counts that are no whole numbers from 0 to 32767")
     if not np.isfinite(kinematics).all() or not 0.0 < bin_s < np.inf:
-        raise _damaged(files[0], f"kinematics that are not finite, or bins of {bin_s} s")
-    return MonkeySession(files[0].stem, whole, kinematics, bin_s)
+        raise _damaged(path, f"kinematics that are not finite, or bins of {bin_s} s")
+    return MonkeySession(path.stem, whole, kinematics, bin_s)
 
 
 def _damaged(path: Path, what: str) -> FileError:

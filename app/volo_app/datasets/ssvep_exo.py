@@ -17,7 +17,7 @@ import numpy as np
 from volo_acquisition.errors import FileError, Reason
 from volo_acquisition.types import Channel, Chunk, Item, Marker, StreamInfo
 
-__all__ = ["CLASSES", "ExoSession", "load_sessions", "subjects"]
+__all__ = ["CLASSES", "ExoSession", "load_session", "load_sessions", "subjects"]
 
 #: Event codes; 3 is 21 Hz and 4 is 17 Hz, not the other way round.
 CODES = {1: "rest", 2: "13", 3: "21", 4: "17"}
@@ -108,11 +108,27 @@ def load_sessions(data_root: Path, subject: str) -> list[ExoSession]:
             reason=Reason.NOT_FOUND,
             hint=f"subjects found: {', '.join(subjects(data_root))}",
         )
-    return [_load(subject, path) for path in files]
+    return [load_session(path, subject) for path in files]
 
 
-def _load(subject: str, path: Path) -> ExoSession:
+def load_session(path: Path, subject: str = "") -> ExoSession:
+    """Read one file and the events beside it.
+
+    Parameters
+    ----------
+    path : Path
+        The file ``..._raw.fif``.
+    subject : str
+        Whose it is; empty takes the last two letters of its folder's name.
+
+    Raises
+    ------
+    FileError
+        If it is damaged, or has no events beside it.
+    """
     import mne
+
+    subject = subject or path.parent.name[-2:]
 
     name = path.name.removesuffix("_raw.fif")
     events_path = path.with_name(f"{name}-eve.fif")
