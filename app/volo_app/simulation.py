@@ -7,16 +7,23 @@ from dataclasses import dataclass
 from multiprocessing import get_context
 from multiprocessing.connection import Connection
 from types import TracebackType
-from typing import Self
+from typing import Protocol, Self
 
 from volo_acquisition.clock import SessionClock
 from volo_acquisition.errors import DeviceError, Reason
 from volo_acquisition.sources.synthetic import SyntheticSource
 from volo_acquisition.types import Chunk, Marker
 from volo_app.role import enter_role
-from volo_paradigms.will import Will
 
-__all__ = ["Headset", "SimulatedParticipant"]
+__all__ = ["Headset", "SimulatedParticipant", "Willing"]
+
+
+class Willing(Protocol):
+    """What a simulated participant wants: it hears the run's markers, and answers with what it attends to."""
+
+    def take(self, marker: Marker) -> list[Marker]:
+        """Hear a marker."""
+        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,13 +32,13 @@ class SimulatedParticipant:
 
     Attributes
     ----------
-    will : Will
+    will : Willing
         What it wants.
     head : callable
         Told each marker: the synthetic source's ``tell``, or a headset's.
     """
 
-    will: Will
+    will: Willing
     head: Callable[[Marker], None]
 
     def hear(self, marker: Marker) -> list[Marker]:

@@ -20,6 +20,7 @@ from volo_app.desk.messages import (
     Phase,
     Snapshot,
     Spell,
+    Steer,
     Stop,
     StreamView,
     Watch,
@@ -30,6 +31,7 @@ from volo_app.desk.telemetry import KEEP_S, RATE_HZ, Telemetry
 from volo_app.desk.traces import SCALES, TraceBuffer
 from volo_app.outbox import Outbox
 from volo_app.run_result import EngineStatus
+from volo_paradigms.types import Command
 
 VIEW = StreamView("eeg", ("Oz", "O1", "O2"), 250.0, "µV")
 
@@ -109,21 +111,21 @@ def model_in(phase: Phase, *, decoder: str = "etrca-1", **changes: object) -> De
 def test_something_is_either_startable_or_under_way(phase: Phase) -> None:
     model = model_in(phase)
     assert model.can_start == (phase in (Phase.IDLE, Phase.WATCHING))
-    assert model.can_stop == (phase in (Phase.STARTING, Phase.WATCHING, Phase.CALIBRATING, Phase.SPELLING))
-    assert model.can_calibrate == model.can_spell == model.can_start
+    assert model.can_stop == (phase not in (Phase.IDLE, Phase.TRAINING))
+    assert model.can_calibrate == model.can_go_online == model.can_start
 
 
 def test_nothing_flickers_before_the_warning_is_acknowledged() -> None:
     model = model_in(Phase.IDLE, acknowledged="")
     assert model.can_start
     assert not model.can_calibrate
-    assert not model.can_spell
+    assert not model.can_go_online
 
 
 def test_spelling_needs_a_decoder_and_for_a_simulated_participant_a_text() -> None:
-    assert not model_in(Phase.IDLE, decoder="").can_spell
-    assert not model_in(Phase.IDLE, target_text=" ").can_spell
-    assert model_in(Phase.IDLE, target_text=" ", source="lsl:name=EEG").can_spell
+    assert not model_in(Phase.IDLE, decoder="").can_go_online
+    assert not model_in(Phase.IDLE, target_text=" ").can_go_online
+    assert model_in(Phase.IDLE, target_text=" ", source="lsl:name=EEG").can_go_online
 
 
 def test_nothing_can_be_done_before_the_engine_has_spoken_or_after_it_is_gone() -> None:
@@ -139,10 +141,10 @@ def test_orders_carry_what_the_operator_set() -> None:
     model = model_in(Phase.IDLE, source=" synthetic:participant=3 ", n_blocks=5, target_text="AB")
     assert model.watch() == Watch("synthetic:participant=3")
     assert model.calibrate() == Calibrate("synthetic:participant=3", 5, "yes")
-    assert model.spell() == Spell("synthetic:participant=3", "AB", "yes")
+    assert model.go_online() == Spell("synthetic:participant=3", "AB", "yes")
     assert model.stop() == Stop()
     model.source = "lsl:name=EEG"
-    assert model.spell() == Spell("lsl:name=EEG", "", "yes")
+    assert model.go_online() == Spell("lsl:name=EEG", "", "yes")
 
 
 # What is shown.
@@ -223,7 +225,7 @@ def test_the_autopilot_calibrates_spells_keeps_images_once_and_is_done() -> None
         Snapshot(Phase.SPELLING, text="A", **off),  # type: ignore[arg-type]
         Snapshot(Phase.SPELLING, text="A", **on),  # type: ignore[arg-type]
         Snapshot(Phase.SPELLING, text="A", **on),  # type: ignore[arg-type]
-        Snapshot(result={"text": "AB"}),
+        Snapshot(result={"text": "AB", "sha256": "0"}),
     )
     calibrate, spell = Calibrate("synthetic", 4, "auto"), Spell("synthetic", "AB", "auto")
     assert orders == [calibrate, *[None] * 3, spell, *[None] * 3, GrabScreen("x.png"), None, None]
@@ -365,3 +367,31 @@ def test_an_outbox_never_waits_for_a_reader_and_counts_what_it_drops() -> None:
     assert box.is_free
     assert not box.put("more")
     theirs.close()
+
+
+def test_imagery_needs_no_acknowledgement_and_orders_steering() -> None:
+    model = model_in(Phase.IDLE, decoder="csp_lda-1", acknowledged="")
+    model.task = "imagery"
+    assert model.can_calibrate
+    assert model.can_go_online
+    assert model.go_online() == Steer("synthetic", "right", "not needed: nothing flickers")
+    model.source = "lsl:name=EEG"
+    assert model.go_online() == Steer("lsl:name=EEG", "", "not needed: nothing flickers")
+
+
+def test_commands_of_a_cursor_are_told_as_its_place_and_what_was_selected() -> None:
+    ours, theirs = get_context("spawn").Pipe()
+    outbox = Outbox(ours, limit=8, name="volo-test-outbox")
+    telemetry = Telemetry(outbox, ManualClock(), lambda: 0)
+    telemetry.begin(Phase.STEERING)
+    for k, (target, value) in enumerate([("cursor", "+0.250"), ("select", "right"), ("cursor", "+0.000")]):
+        telemetry.command(Command(0.0, k, 0.5, target, value))
+    telemetry.change()
+    outbox.close()
+    sent = []
+    while theirs.poll(0.5):
+        try:
+            sent.append(theirs.recv())
+        except EOFError:
+            break
+    assert (sent[-1].cursor, sent[-1].text) == (0.0, "right")

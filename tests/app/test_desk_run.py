@@ -15,11 +15,14 @@ import pytest
 from volo_acquisition.clock import SessionClock
 from volo_acquisition.recording.reader import Recording
 from volo_acquisition.recording.verify import verify
+from volo_app import cli
+from volo_app.demo import DemoSettings, calibrate, spell, train_speller
 from volo_app.desk.link import EngineLink
-from volo_app.desk.messages import Calibrate, Phase, Snapshot, Spell, Stop, Watch
+from volo_app.desk.messages import Calibrate, Phase, Replay, Snapshot, Spell, Stop, Watch
 from volo_app.desk.process import DeskSettings
 from volo_app.replay import replay
 from volo_app.rows import FRAMES
+from volo_app.session import create_session
 
 if TYPE_CHECKING:
     from PySide6.QtWidgets import QApplication
@@ -165,6 +168,55 @@ def test_its_replay_gives_the_same_fingerprint(automated: dict[str, Any]) -> Non
     again = replay(Path(automated["file"]))
     assert again["sha256"] == automated["sha256"]
     assert again["n_decisions"] == automated["n_decisions"] >= 2
+
+
+def test_a_recording_is_decoded_again_from_the_desk(desk: Desk, tmp_path: Path) -> None:
+    settings = DemoSettings(text="HI", n_blocks=2)
+    session = create_session(tmp_path / "made", "DESK", task="ssvep", settings={})
+    calibrate(session, settings)
+    live = spell(session, settings, train_speller(session, settings))[0]
+    desk.link.order(Replay(str(session.run_path("ssvep", 2))))
+    ended = desk.until(lambda s: "replayed" in s.result and s.phase is Phase.IDLE)
+    told: Any = ended.result["replayed"]
+    assert told["sha256"] == live.sha256
+    assert ended.text.split() == [d.label for d in live.decisions]
+    shown = [s for s in desk.snapshots if s.phase is Phase.REPLAYING]
+    assert any(len(s.samples) for s in shown)
+    lines = [line for s in desk.snapshots for line in s.lines]
+    assert "2 of 2 decisions with a known target are right" in lines or any("decided: H I" in line for line in lines)
+    desk.link.order(Replay(str(tmp_path / "absent.xdf")))
+    assert "absent.xdf" in desk.until(lambda s: s.error and "absent" in s.error).error
+
+
+def test_a_real_recording_of_another_program_is_decoded_again_from_the_desk(
+    desk: Desk, tmp_path: Path, volo_data: Path
+) -> None:
+    runs = volo_data / "eegmmidb_S001"
+    assert cli.main(["train", str(runs / "S001R06.edf"), "--decoder", "csp_lda", "--out", str(tmp_path / "d")]) == 0
+    desk.link.order(Replay(str(runs / "S001R10.edf"), str(tmp_path / "d")))
+    ended = desk.until(lambda s: "replayed" in s.result and s.phase is Phase.IDLE)
+    told: Any = ended.result["replayed"]
+    assert told["n_known"] == 15
+    assert told["n_right"] >= 12  # chance 7.5, above chance from 12
+    assert told["simulated"] is False
+
+
+@pytest.mark.slow
+def test_the_automated_run_steers_a_cursor_by_imagined_movement(_virtual_display: str, tmp_path: Path) -> None:
+    words = "gui --task imagery --auto --json --imagery 2.6 --rest 0.2 --blocks 3 --imagine left --stimulus window"
+    files = ["--workspace", str(tmp_path), "--screenshot", str(tmp_path / "a.png")]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("DISPLAY", _virtual_display)
+        patch.setenv("QT_QPA_PLATFORM", "xcb")
+        command = [sys.executable, "-m", "volo_app", *words.split(), *files]
+        done = subprocess.run(command, capture_output=True, text=True, timeout=280, check=False)
+    assert done.returncode == 0, done.stderr
+    answer = json.loads(done.stdout)
+    assert answer["wish"] == "left"
+    assert answer["n_selections"] >= 1
+    assert answer["n_predictions"] > 5 * answer["n_decisions"]  # the cursor moves within each trial
+    assert (tmp_path / "a.png").exists()
+    assert replay(Path(answer["file"]))["sha256"] == answer["sha256"]
 
 
 def test_without_a_display_it_says_so_in_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -7,7 +7,19 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pytest
 
-from volo_app.desk.messages import Calibrate, DecisionView, Order, Phase, Snapshot, Spell, Stop, StreamView, Watch
+from volo_app.desk.messages import (
+    Calibrate,
+    DecisionView,
+    Order,
+    Phase,
+    Replay,
+    Snapshot,
+    Spell,
+    Steer,
+    Stop,
+    StreamView,
+    Watch,
+)
 from volo_app.desk.model import DeskModel
 from volo_app.run_result import EngineStatus
 
@@ -40,7 +52,7 @@ class Page:
 
     def enabled(self) -> set[str]:
         w = self.window
-        buttons = {"connect": w._watch, "calibrate": w._calibrate, "spell": w._spell, "stop": w._stop}
+        buttons = {"connect": w._watch, "calibrate": w._calibrate, "spell": w._go, "stop": w._stop}
         return {name for name, button in buttons.items() if button.isEnabled()}
 
 
@@ -89,7 +101,7 @@ def test_clicks_become_orders(page: Page) -> None:
     w._source.setCurrentText("synthetic:participant=3")
     w._blocks.setValue(5)
     w._target.setText("B A")
-    for button in (w._watch, w._calibrate, w._spell):
+    for button in (w._watch, w._calibrate, w._go):
         button.click()
     page.take(Snapshot(Phase.SPELLING))
     w._stop.click()
@@ -217,3 +229,48 @@ def test_nothing_is_clipped_at_the_size_it_opens_with(qt_app: QApplication, them
     ]
     assert clipped == []
     page.window.close()
+
+
+def test_the_task_changes_what_is_asked_shown_and_ordered(page: Page) -> None:
+    w = page.window
+    page.take(Snapshot(decoder="csp_lda-1"))
+    w.show()
+    assert w._target.isVisible()
+    assert w._accept.isVisible()
+    assert not w._cursor.isVisible()
+    w._task.setCurrentText("Imagined movement")
+    assert not w._target.isVisible()
+    assert not w._accept.isVisible()  # nothing flickers
+    assert w._cursor.isVisible()
+    assert page.enabled() == {"connect", "calibrate", "spell"}
+    w._wish.setCurrentText("left")
+    w._calibrate.click()
+    w._go.click()
+    nothing = "not needed: nothing flickers"
+    assert page.orders == [Calibrate("synthetic", 4, nothing, "imagery"), Steer("synthetic", "left", nothing)]
+    page.take(Snapshot(Phase.STEERING, cursor=-0.5, text="left", decoder="csp_lda-1"))
+    assert "-0.50" in w._cursor.accessibleDescription()
+    assert w._text.text() == "left"
+    w.close()
+
+
+def test_a_decoder_of_another_task_does_not_go_online(page: Page) -> None:
+    page.window._accept.setChecked(True)
+    page.take(Snapshot(decoder="csp_lda-1"))
+    assert "spell" not in page.enabled()
+    page.window._task.setCurrentText("Imagined movement")
+    assert "spell" in page.enabled()
+
+
+def test_a_recording_is_replayed_once_one_is_named(page: Page) -> None:
+    w = page.window
+    page.take(Snapshot())
+    assert not w._replay.isEnabled()
+    w._file.setText("run.xdf")
+    assert w._replay.isEnabled()
+    w._folder.setText("decoders/etrca")
+    w._replay.click()
+    assert page.orders == [Replay("run.xdf", "decoders/etrca")]
+    page.take(Snapshot(Phase.REPLAYING))
+    assert not w._replay.isEnabled()
+    assert w._stop.isEnabled()

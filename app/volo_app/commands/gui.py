@@ -10,13 +10,26 @@ HELP = "open the desk: live signal, calibration, spelling with a stimulus window
 EXAMPLE = """examples:
   volo gui
   volo gui --source lsl:name=EEG --participant P001 --layout benchmark40 --stimulus full-screen
-  volo gui --auto --text "AB" --screenshot desk.png"""
+  volo gui --auto --text "AB" --screenshot desk.png
+  volo gui --task imagery --auto --screenshot steering.png"""
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Add the command's options."""
     parser.add_argument(
         "--source", default="synthetic", metavar="NAME", help="synthetic (default), lsl:name=EEG, brainflow:BOARD, ..."
+    )
+    parser.add_argument(
+        "--task",
+        choices=("ssvep", "imagery"),
+        default="ssvep",
+        help="flickering keys (ssvep, default), or imagined movement that steers a cursor",
+    )
+    parser.add_argument(
+        "--imagine", choices=("left", "right"), default="right", help="what a simulated participant imagines"
+    )
+    parser.add_argument(
+        "--imagery", type=float, default=4.0, metavar="S", help="how long each trial is imagined (default 4 s)"
     )
     parser.add_argument("--workspace", metavar="DIR", help="where the session goes (default ~/Volo)")
     parser.add_argument("--participant", help="code of the participant, never a name (default P001, synthetic: SIM)")
@@ -53,18 +66,7 @@ def run(args: argparse.Namespace, console: Console) -> dict[str, object]:
     from pathlib import Path
 
     simulated = args.source.partition(":")[0].strip() == "synthetic"
-    if args.auto and not simulated:
-        raise WrongUsage("--auto is for the simulated participant: leave --source, or give synthetic")
-    if args.screenshot and not args.auto:
-        raise WrongUsage("--screenshot goes with --auto")
-    if args.screenshot and Path(args.screenshot).suffix.lower() != ".png":
-        raise WrongUsage(f"--screenshot: got {args.screenshot!r}, the name of an image ends in .png")
-    if not args.longest_window >= 0.4:
-        raise WrongUsage(f"--longest-window: got {args.longest_window:g}, it must be at least 0.4")
-    if not 3 <= args.blocks <= 20:
-        raise WrongUsage(f"--blocks: got {args.blocks}, allowed is 3 to 20")
-    if not (args.gaze_shift >= 0.0 and args.rest >= 0.0):
-        raise WrongUsage("--gaze-shift and --rest must be at least 0")
+    _check(args, simulated)
 
     from volo_app.desk.app import DeskOptions, run_desk
     from volo_app.desk.process import DeskSettings
@@ -86,15 +88,19 @@ def run(args: argparse.Namespace, console: Console) -> dict[str, object]:
         longest_window_s=args.longest_window,
         gaze_shift_s=args.gaze_shift,
         rest_s=args.rest,
+        imagery_s=args.imagery,
         stimulus=args.stimulus,
     )
     if args.auto:
-        console.print("A simulated participant calibrates and spells; keys will flicker. Escape stops.")
+        does = "steers a cursor" if args.task == "imagery" else "spells; keys will flicker"
+        console.print(f"A simulated participant calibrates and {does}. Escape stops.")
     figures = run_desk(
         DeskOptions(
             settings=settings,
             source=args.source,
+            task=args.task,
             text=args.text,
+            wish=args.imagine,
             n_blocks=args.blocks,
             auto=args.auto,
             screenshot=str(Path(args.screenshot).absolute()) if args.screenshot else "",
@@ -102,5 +108,29 @@ def run(args: argparse.Namespace, console: Console) -> dict[str, object]:
         )
     )
     if args.auto:
-        console.print(f"Spelled {figures['text']!r}; everything was recorded in {figures['session']}")
+        if args.task == "imagery":
+            outcome = f"Held the end of the line {figures['n_selections']} times"
+        else:
+            outcome = f"Spelled {figures['text']!r}"
+        console.print(f"{outcome}; everything was recorded in {figures['session']}")
     return {**figures, "simulated": simulated}
+
+
+def _check(args: argparse.Namespace, simulated: bool) -> None:
+    """Refuse options that are out of range or do not go together."""
+    from pathlib import Path
+
+    if args.auto and not simulated:
+        raise WrongUsage("--auto is for the simulated participant: leave --source, or give synthetic")
+    if args.screenshot and not args.auto:
+        raise WrongUsage("--screenshot goes with --auto")
+    if args.screenshot and Path(args.screenshot).suffix.lower() != ".png":
+        raise WrongUsage(f"--screenshot: got {args.screenshot!r}, the name of an image ends in .png")
+    if not args.longest_window >= 0.4:
+        raise WrongUsage(f"--longest-window: got {args.longest_window:g}, it must be at least 0.4")
+    if not 3 <= args.blocks <= 20:
+        raise WrongUsage(f"--blocks: got {args.blocks}, allowed is 3 to 20")
+    if not args.imagery >= 2.0:
+        raise WrongUsage(f"--imagery: got {args.imagery:g}, it must be at least 2")
+    if not (args.gaze_shift >= 0.0 and args.rest >= 0.0):
+        raise WrongUsage("--gaze-shift and --rest must be at least 0")

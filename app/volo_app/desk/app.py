@@ -41,8 +41,10 @@ class DeskOptions:
         Of its engine.
     source : str
         As in ``--source``.
-    text : str
-        What a simulated participant is to write.
+    task : str
+        ``"ssvep"`` or ``"imagery"``.
+    text, wish : str
+        What a simulated participant is to write, and to imagine.
     n_blocks : int
         Of the calibration.
     auto : bool
@@ -55,7 +57,9 @@ class DeskOptions:
 
     settings: DeskSettings
     source: str = "synthetic"
+    task: str = "ssvep"
     text: str = "AB"
+    wish: str = "right"
     n_blocks: int = 4
     auto: bool = False
     screenshot: str = ""
@@ -69,7 +73,13 @@ class _Desk:
         self._app = app
         self._options = options
         self._link = link
-        self.model = DeskModel(source=options.source, target_text=options.text, n_blocks=options.n_blocks)
+        self.model = DeskModel(
+            source=options.source,
+            task=options.task,
+            target_text=options.text,
+            wish=options.wish,
+            n_blocks=options.n_blocks,
+        )
         if options.auto:
             self.model.acknowledged = "acknowledged with --auto; the participant is simulated"
         self.pilot = Autopilot(_beside(options.screenshot)) if options.auto else None

@@ -14,7 +14,7 @@ __all__ = ["Autopilot"]
 class _Leg(Enum):
     WAITING = 0
     CALIBRATING = 1
-    SPELLING = 2
+    ONLINE = 2
     DONE = 3
 
 
@@ -56,12 +56,12 @@ class Autopilot:
         return self._after_a_run(model) if self._under_way else None
 
     def _after_a_run(self, model: DeskModel) -> Order | None:
-        if self._leg is _Leg.CALIBRATING and model.can_spell:
-            return self._begin(_Leg.SPELLING, model.spell())
+        if self._leg is _Leg.CALIBRATING and model.can_go_online:
+            return self._begin(_Leg.ONLINE, model.go_online())
         if self._leg is _Leg.CALIBRATING:
             self.error = "the calibration was stopped"
-        elif model.result.get("text") is None:
-            self.error = "the spelling was stopped"
+        elif "sha256" not in model.result:
+            self.error = "the online run was stopped"
         self._leg = _Leg.DONE
         return None
 
@@ -70,10 +70,14 @@ class Autopilot:
         return order
 
     def _near_the_end(self, model: DeskModel) -> Order | None:
-        """Ask for the images once, while the keys flicker for the last letter."""
-        if self._leg is not _Leg.SPELLING or self._asked or not self._screen_image:
+        """Ask for the images once: while the keys flicker for the last letter, or the cursor is well on its way."""
+        if self._leg is not _Leg.ONLINE or self._asked or not self._screen_image:
             return None
-        if model.snapshot.marker != ONSET or model.text != model.target_text[:-1]:
+        if model.flickers:
+            is_time = model.snapshot.marker == ONSET and model.text == model.target_text[:-1]
+        else:
+            is_time = bool(model.text) and abs(model.cursor or 0.0) > 0.4
+        if not is_time:
             return None
         self._asked = self.wants_desk_image = True
         return GrabScreen(self._screen_image)

@@ -17,8 +17,10 @@ __all__ = [
     "GrabScreen",
     "Order",
     "Phase",
+    "Replay",
     "Snapshot",
     "Spell",
+    "Steer",
     "Stop",
     "StreamView",
     "Watch",
@@ -34,6 +36,8 @@ class Phase(StrEnum):
     CALIBRATING = "calibrating"
     TRAINING = "training"
     SPELLING = "spelling"
+    STEERING = "steering"
+    REPLAYING = "replaying"
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,11 +49,12 @@ class Watch:
 
 @dataclass(frozen=True, slots=True)
 class Calibrate:
-    """Record a calibration and train on it. `acknowledged` says who took note of the warning of flicker, and how."""
+    """Record a calibration of a task and train on it. `acknowledged` says who took note of the warning of flicker."""
 
     source: str
     n_blocks: int
     acknowledged: str
+    task: str = "ssvep"
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +64,23 @@ class Spell:
     source: str
     text: str
     acknowledged: str
+
+
+@dataclass(frozen=True, slots=True)
+class Steer:
+    """Move a cursor by imagined movement; `wish` is what a simulated participant imagines."""
+
+    source: str
+    wish: str
+    acknowledged: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Replay:
+    """Decode a recording again, with the decoder in a folder or file; empty: the recording's own."""
+
+    file: str
+    decoder: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +95,7 @@ class GrabScreen:
     path: str
 
 
-Order = Watch | Calibrate | Spell | Stop | GrabScreen
+Order = Watch | Calibrate | Spell | Steer | Replay | Stop | GrabScreen
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,6 +151,8 @@ class Snapshot:
         The key to look at; empty for none.
     text : str
         What is spelled so far.
+    cursor : float or None
+        Where a cursor is that is steered, from -1 to 1; None without one.
     decision : DecisionView or None
         The last one of this run.
     decoder : str
@@ -154,6 +178,7 @@ class Snapshot:
     total: int = 0
     cue: str = ""
     text: str = ""
+    cursor: float | None = None
     decision: DecisionView | None = None
     decoder: str = ""
     screen: str = ""

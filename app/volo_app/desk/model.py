@@ -6,18 +6,18 @@ from collections import deque
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from volo_app.desk.messages import Calibrate, Order, Phase, Snapshot, Spell, Stop, Watch
+from volo_app.desk.messages import Calibrate, Order, Phase, Replay, Snapshot, Spell, Steer, Stop, Watch
 from volo_app.desk.traces import TraceBuffer
 from volo_app.run_result import EngineStatus
 
-__all__ = ["WARNING", "DeskModel"]
+__all__ = ["TASKS", "WARNING", "WISHES", "DeskModel"]
 
 #: What is to be acknowledged before anything flickers.
 WARNING = (
     "The keys flicker at 8 to 16 Hz. Flickering light can trigger seizures in people with photosensitive epilepsy. "
     "Do not start if the participant has ever had a seizure; Escape or Stop ends the flicker at once."
 )
-_RUNNING = (Phase.CALIBRATING, Phase.SPELLING)
+_RUNNING = (Phase.CALIBRATING, Phase.SPELLING, Phase.STEERING, Phase.REPLAYING)
 _TITLES: Mapping[Phase, str] = {
     Phase.IDLE: "Ready",
     Phase.STARTING: "Starting",
@@ -25,8 +25,21 @@ _TITLES: Mapping[Phase, str] = {
     Phase.CALIBRATING: "Calibrating",
     Phase.TRAINING: "Training the decoder",
     Phase.SPELLING: "Spelling",
+    Phase.STEERING: "Steering",
+    Phase.REPLAYING: "Decoding a recording again",
 }
+#: What can be done, and how it is called.
+TASKS: Mapping[str, str] = {"ssvep": "Flickering keys", "imagery": "Imagined movement"}
+#: What a simulated participant can imagine.
+WISHES = ("left", "right")
 N_LOG_LINES = 200
+#: Noted in place of an acknowledgement of flicker.
+NOTHING_FLICKERS = "not needed: nothing flickers"
+#: How the names of the decoders of a task begin.
+_DECODERS: Mapping[str, tuple[str, ...]] = {
+    "ssvep": ("etrca", "fbcca", "trca", "tdca", "cca", "ecca", "ms_"),
+    "imagery": ("csp", "band_power"),
+}
 
 
 @dataclass(slots=True)
@@ -37,8 +50,12 @@ class DeskModel:
     ----------
     source : str
         As in ``--source``.
-    target_text : str
-        What a simulated participant is to write.
+    task : str
+        One of `TASKS`.
+    target_text, wish : str
+        What a simulated participant is to write, and to imagine.
+    replay_file, replay_decoder : str
+        The recording to decode again, and with which decoder; empty: its own.
     n_blocks : int
         Of the next calibration.
     acknowledged : str
@@ -56,7 +73,11 @@ class DeskModel:
     """
 
     source: str = "synthetic"
+    task: str = "ssvep"
     target_text: str = "AB"
+    wish: str = "right"
+    replay_file: str = ""
+    replay_decoder: str = ""
     n_blocks: int = 4
     acknowledged: str = ""
     snapshot: Snapshot = field(default_factory=Snapshot)
@@ -93,14 +114,26 @@ class DeskModel:
 
     @property
     def can_calibrate(self) -> bool:
-        """Whether a calibration may start."""
-        return self.can_start and bool(self.acknowledged)
+        """Whether a calibration may start: what flickers needs the warning acknowledged."""
+        return self.can_start and (bool(self.acknowledged) or not self.flickers)
 
     @property
-    def can_spell(self) -> bool:
-        """Whether spelling may start: there is a decoder, and something to write for a simulated participant."""
-        wanted = bool(self.target_text.strip()) or not self.is_simulated
-        return self.can_calibrate and bool(self.snapshot.decoder) and wanted
+    def can_go_online(self) -> bool:
+        """Whether spelling or steering may start: a decoder is there, and a simulated participant knows what to do."""
+        wanted = bool(self.target_text.strip()) or not self.is_simulated or not self.flickers
+        fits = (not self.snapshot.decoder) or self.snapshot.decoder.startswith(_DECODERS[self.task])
+        return self.can_calibrate and bool(self.snapshot.decoder) and fits and wanted
+
+    @property
+    def can_replay(self) -> bool:
+        """Whether a recording may be decoded again."""
+        quiet = self.snapshot.phase in (Phase.IDLE, Phase.WATCHING)
+        return self.is_connected and not self.is_lost and quiet and bool(self.replay_file.strip())
+
+    @property
+    def flickers(self) -> bool:
+        """Whether the task's stimuli flicker."""
+        return self.task == "ssvep"
 
     @property
     def can_stop(self) -> bool:
@@ -121,11 +154,18 @@ class DeskModel:
 
     def calibrate(self) -> Order:
         """Return the order to calibrate."""
-        return Calibrate(self.source.strip(), self.n_blocks, self.acknowledged)
+        return Calibrate(self.source.strip(), self.n_blocks, self.acknowledged or NOTHING_FLICKERS, self.task)
 
-    def spell(self) -> Order:
-        """Return the order to spell."""
+    def go_online(self) -> Order:
+        """Return the order to spell or to steer."""
+        if self.task == "imagery":
+            wish = self.wish if self.is_simulated else ""
+            return Steer(self.source.strip(), wish, self.acknowledged or NOTHING_FLICKERS)
         return Spell(self.source.strip(), self.target_text if self.is_simulated else "", self.acknowledged)
+
+    def replay(self) -> Order:
+        """Return the order to decode a recording again."""
+        return Replay(self.replay_file.strip(), self.replay_decoder.strip())
 
     def stop(self) -> Order:
         """Return the order to stop."""
@@ -152,7 +192,7 @@ class DeskModel:
         """What is done, of how much, and of what."""
         s = self.snapshot
         if s.phase is Phase.CALIBRATING:
-            cue = f"; look at {s.cue}" if s.cue else ""
+            cue = f"; {'look at' if self.flickers else 'imagine'} {s.cue}" if s.cue else ""
             return s.done, s.total, f"Trial {min(s.done + 1, s.total)} of {s.total}{cue}"
         if s.phase is Phase.TRAINING:
             return s.done, s.total, "Training"
@@ -160,8 +200,13 @@ class DeskModel:
 
     @property
     def text(self) -> str:
-        """What is spelled so far."""
+        """What is spelled, selected or decoded so far."""
         return self.snapshot.text
+
+    @property
+    def cursor(self) -> float | None:
+        """Where the cursor is, -1 to 1; None where none is steered."""
+        return self.snapshot.cursor if self.task == "imagery" else None
 
     @property
     def decision(self) -> tuple[str, str, float]:

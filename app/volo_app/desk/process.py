@@ -24,8 +24,12 @@ class DeskSettings:
         Name of a layout, or path of a layout file.
     decoder : str
         ``"etrca"`` or ``"fbcca"``, trained by a calibration.
+    imagery_decoder : str
+        ``"csp_lda"`` or ``"band_power_lda"``, trained by a calibration of imagery.
+    imagery_s : float
+        How long a movement is imagined in each trial, at least 2.
     decoder_folder : str
-        A fitted decoder to spell with before any calibration; empty for none.
+        A fitted decoder to go online with before any calibration; empty for none.
     longest_window_s : float
         Longest window that a calibration trains for, at least 0.4.
     threshold : float
@@ -42,6 +46,8 @@ class DeskSettings:
     participant: str = "P001"
     layout: str = "four"
     decoder: str = "etrca"
+    imagery_decoder: str = "csp_lda"
+    imagery_s: float = 4.0
     decoder_folder: str = ""
     longest_window_s: float = 2.0
     threshold: float = 0.95
@@ -52,6 +58,8 @@ class DeskSettings:
     def __post_init__(self) -> None:
         if not self.longest_window_s >= 0.4:
             raise ValueError(f"longest_window_s: got {self.longest_window_s}, it must be at least 0.4")
+        if not self.imagery_s >= 2.0:
+            raise ValueError(f"imagery_s: got {self.imagery_s}, it must be at least 2")
 
 
 def engine_main(pipe: Connection, settings: DeskSettings) -> None:

@@ -12,30 +12,28 @@ from volo_acquisition.sources.base import Source
 from volo_acquisition.sources.spec import make_source, parse_spec
 from volo_acquisition.sources.synthetic import SyntheticSource
 from volo_acquisition.types import Item, Marker, StreamInfo
-from volo_app.desk.messages import Calibrate, Phase, Spell, Watch
+from volo_app.commands.replay import told
+from volo_app.desk.messages import Calibrate, Phase, Replay, Spell, Steer, Watch
 from volo_app.desk.process import DeskSettings
+from volo_app.desk.tasks import DeskTask, ImageryTask, SsvepTask, is_simulated, make_task
 from volo_app.desk.telemetry import Telemetry
 from volo_app.engine import Engine, RunResult
-from volo_app.presets import SPELLER_LENGTHS_S, VISUAL_LATENCY_S, ssvep_chain
+from volo_app.redecoding import redecode
+from volo_app.replay import Onlooker
 from volo_app.rows import RunRecorder
 from volo_app.session import Session, create_session
-from volo_app.simulation import SimulatedParticipant
+from volo_app.simulation import SimulatedParticipant, Willing
 from volo_app.stimulus.client import ScreenProcess
 from volo_app.stimulus.process import ScreenSettings
 from volo_app.training import train_file
-from volo_decoders.chain import ChainSpec
 from volo_decoders.fitted import FittedChain
 from volo_decoders.store import load_decoder, save_decoder
-from volo_paradigms.calibration import CalibrationSettings, SsvepCalibration
+from volo_decoders.types import Decision
 from volo_paradigms.grammar import OFFSET
-from volo_paradigms.layout import load_layout
-from volo_paradigms.speller import SpellerSettings, SsvepSpeller
-from volo_paradigms.types import Paradigm
-from volo_paradigms.will import Will
+from volo_paradigms.types import Command, Paradigm
 
 __all__ = ["Runs"]
 
-TASK = "ssvep"
 #: Signal before the first trial, for the filters to settle, seconds.
 LEAD_IN_S = 2.0
 
@@ -82,78 +80,84 @@ class Runs:
 
     def calibrate(self, order: Calibrate) -> None:
         """Record a calibration and train on it."""
-        layout = load_layout(self._settings.layout)
-        rate_hz = 250.0  # of the windows' lengths only; the chain is built for the stream's own rate
-        longest_s = self._chain(rate_hz).window.lengths_s[-1]
-        paradigm = SsvepCalibration(
-            CalibrationSettings(
-                layout=self._settings.layout,
-                n_blocks=order.n_blocks,
-                flicker_s=VISUAL_LATENCY_S + longest_s + 0.1,
-                cue_s=self._settings.gaze_shift_s,
-                rest_s=self._settings.rest_s,
-            )
-        )
-        total = order.n_blocks * len(layout)
+        task = make_task(order.task, self._settings)
+        paradigm, total, will = task.calibration(order.n_blocks)
 
         def count(marker: Marker) -> None:
             if marker.label == OFFSET:
-                self._telemetry.change(done=paradigm.n_complete)
+                self._telemetry.change(done=_n_complete(paradigm))
 
         path, result, reason = self._recorded(
-            order, Phase.CALIBRATING, paradigm, Will(layout), chain=None, watch=count, total=total
+            order, task, Phase.CALIBRATING, paradigm, will, chain=None, watch=count, total=total
         )
         if reason != "finished":
-            self._telemetry.log(f"Calibration {reason} after {paradigm.n_complete} of {total} trials")
+            self._telemetry.log(f"Calibration {reason} after {_n_complete(paradigm)} of {total} trials")
             return
         self._telemetry.change(phase=Phase.TRAINING, done=0, total=order.n_blocks)
-        self._telemetry.log(f"Calibrated with {total} trials; training {self._settings.decoder}")
+        self._telemetry.log(f"Calibrated with {total} trials; training {task.decoder}")
         fitted = train_file(
             path,
-            lambda info: self._chain(info.rate_hz),
+            lambda info: task.chain(info.rate_hz),
             threshold=self._settings.threshold,
+            dynamic=task.dynamic,
             progress=lambda done, of: self._telemetry.change(done=done, total=of),
         )
-        self._use(fitted, f"{self._settings.decoder}-{path.stem.partition('_run-')[2].partition('_')[0]}", saved=False)
+        self._use(fitted, f"{task.decoder}-{path.stem.partition('_run-')[2].partition('_')[0]}", saved=False)
         self._telemetry.log(f"Trained {fitted.decoder_id}")
         self._telemetry.result({"calibration_file": str(path), "decoder": fitted.decoder_id, **_figures(result)})
 
-    def _chain(self, rate_hz: float) -> ChainSpec:
-        """Return the chain that a calibration trains."""
-        lengths_s = tuple(length for length in SPELLER_LENGTHS_S if length <= self._settings.longest_window_s)
-        layout = load_layout(self._settings.layout)
-        return ssvep_chain(self._settings.decoder, layout, rate_hz, lengths_s=lengths_s)
-
     def spell(self, order: Spell) -> None:
         """Spell online with the decoder at hand."""
+        self._online(order, SsvepTask(self._settings), order.text, Phase.SPELLING)
+
+    def steer(self, order: Steer) -> None:
+        """Steer a cursor online with the decoder at hand."""
+        self._online(order, ImageryTask(self._settings), order.wish, Phase.STEERING)
+
+    def _online(self, order: Spell | Steer, task: DeskTask, wanted: str, phase: Phase) -> None:
         if self._fitted is None:
-            raise ValueError("spell: there is no decoder yet")
-        layout = load_layout(self._settings.layout)
-        simulated = _is_simulated(order.source)
-        wanted = order.text if simulated and order.text else None
-        paradigm = SsvepSpeller(
-            SpellerSettings(
-                layout=self._settings.layout,
-                gaze_shift_s=self._settings.gaze_shift_s,
-                max_trial_s=VISUAL_LATENCY_S + self._fitted.spec.window.lengths_s[-1] + 1.0,
-                feedback_s=self._settings.rest_s,
-                stop_text=wanted,
-                max_selections=1000 if wanted is None else 4 * len(wanted) + 10,
-            )
-        )
-        path, result, reason = self._recorded(
-            order, Phase.SPELLING, paradigm, Will(layout, wanted), chain=self._fitted, text=""
-        )
-        self._telemetry.log(f"Spelling {reason}: {paradigm.text!r}")
-        figures = {"text": paradigm.text, "target_text": wanted, "file": str(path), "sha256": result.sha256}
-        self._telemetry.result({**figures, "session": str(self._session and self._session.folder), **_figures(result)})
+            raise ValueError(f"{phase.value}: there is no decoder yet")
+        wish = wanted if wanted and is_simulated(order.source) else None
+        paradigm, will = task.online(self._fitted, wish)
+        path, result, reason = self._recorded(order, task, phase, paradigm, will, chain=self._fitted)
+        outcome = dict(task.outcome(paradigm, wish))
+        self._telemetry.log(f"{phase.value.capitalize()} {reason}: {next(iter(outcome.values()))!r}")
+        figures = {"file": str(path), "sha256": result.sha256, "session": str(self._session and self._session.folder)}
+        self._telemetry.result({**outcome, **figures, **_figures(result)})
+
+    def replay(self, order: Replay) -> None:
+        """Decode a recording again, as fast as it goes."""
+        self._telemetry.begin(Phase.REPLAYING)
+        self._telemetry.log(f"Decoding {Path(order.file).name} again")
+        labels: list[str] = []
+
+        def decided(decision: Decision) -> None:
+            labels.append(decision.label or "–")
+            self._telemetry.decision(decision)
+            self._telemetry.change(text=" ".join(labels[-24:]))
+
+        def take(engine: Engine) -> None:
+            self._telemetry.status = lambda: engine.status
+            self._on_engine(engine, None)
+
+        look = Onlooker(lambda source: _Told(source, self._telemetry), take, decided, self._telemetry.chunk)
+        try:
+            found = redecode(Path(order.file), decoder=Path(order.decoder) if order.decoder else None, onlooker=look)
+        finally:
+            self._telemetry.status = None
+        for line in told(found):
+            self._telemetry.log(line)
+        if found.get("r2") is not None:
+            self._telemetry.change(text=told(found)[0])
+        self._telemetry.result({"replayed": dict(found)})
 
     def _recorded(
         self,
-        order: Calibrate | Spell,
+        order: Calibrate | Spell | Steer,
+        task: DeskTask,
         phase: Phase,
         paradigm: Paradigm,
-        will: Will,
+        will: Willing,
         *,
         chain: FittedChain | None,
         watch: Callable[[Marker], None] | None = None,
@@ -162,7 +166,7 @@ class Runs:
         """Run a paradigm with the stimulus window; return the recording, what happened, and why it ended."""
         clock = SessionClock()
         self._n_runs += 1
-        source = make_source(_with_seed(order.source, self._n_runs), clock)
+        source = make_source(_with_seed(task.source(order.source), self._n_runs), clock)
         simulated = isinstance(source, SyntheticSource)
         participant = SimulatedParticipant(will, source.tell) if isinstance(source, SyntheticSource) else None
         told = _Told(source, self._telemetry)
@@ -177,8 +181,8 @@ class Runs:
         with ExitStack() as stack:
             screen = stack.enter_context(ScreenProcess(ScreenSettings(self._settings.layout, self._settings.stimulus)))
             session = self._open_session()
-            path = session.run_path(TASK, session.next_run(TASK))
-            header = {"task": TASK, "simulated": str(simulated).lower(), **screen.info.header()}
+            path = session.run_path(task.name, session.next_run(task.name))
+            header = {"task": task.name, "simulated": str(simulated).lower(), **screen.info.header()}
             header["photosensitivity"] = order.acknowledged
             if chain is not None:
                 header |= {"decoder": self._saved_decoder(session, chain), "decoder_id": chain.decoder_id}
@@ -191,6 +195,7 @@ class Runs:
                 chain=chain,
                 paradigm=paradigm,
                 screen=screen,
+                outputs=(_Commands(self._telemetry),),
                 hear=hear,
                 on_decision=self._telemetry.decision,
                 on_chunk=self._telemetry.chunk,
@@ -216,7 +221,7 @@ class Runs:
     def _open_session(self) -> Session:
         if self._session is None:
             self._session = create_session(
-                Path(self._settings.workspace), self._settings.participant, task=TASK, settings=asdict(self._settings)
+                Path(self._settings.workspace), self._settings.participant, task="desk", settings=asdict(self._settings)
             )
         return self._session
 
@@ -230,6 +235,26 @@ class Runs:
             save_decoder(session.decoder_dir(self._decoder_name), chain)
             self._decoder_saved = True
         return self._decoder_name
+
+
+class _Commands:
+    """An output that tells the desk of the commands."""
+
+    def __init__(self, telemetry: Telemetry) -> None:
+        self._telemetry = telemetry
+
+    def open(self) -> None:
+        """Do nothing."""
+
+    def send(self, command: Command) -> None:
+        """Tell of a command."""
+        self._telemetry.command(command)
+
+    def neutral(self) -> None:
+        """Do nothing: what is shown is neutral."""
+
+    def close(self) -> None:
+        """Do nothing."""
 
 
 class _Told:
@@ -261,13 +286,14 @@ class _Told:
         return self._source.exhausted
 
 
-def _is_simulated(source: str) -> bool:
-    return source.partition(":")[0].strip() == "synthetic"
+def _n_complete(paradigm: Paradigm) -> int:
+    """Return how many trials of a calibration are done."""
+    return int(getattr(paradigm, "n_complete", 0))
 
 
 def _with_seed(source: str, seed: int) -> str:
     """Return the text of a source, where a simulated participant thinks of something else in each run."""
-    if not _is_simulated(source) or any(key == "seed" for key, _ in parse_spec(source).values):
+    if not is_simulated(source) or any(key == "seed" for key, _ in parse_spec(source).values):
         return source
     return f"{source}{',' if ':' in source else ':'}seed={seed}"
 

@@ -15,6 +15,7 @@ from volo_app.outbox import Outbox
 from volo_app.run_result import EngineStatus
 from volo_decoders.types import Decision
 from volo_paradigms.grammar import DECISION, OFFSET, TRIAL_START
+from volo_paradigms.types import Command
 
 __all__ = ["Telemetry"]
 
@@ -56,7 +57,7 @@ class Telemetry:
     def begin(self, phase: Phase, **changes: object) -> None:
         """Start a phase; what belonged to the last run goes, unless `changes` says otherwise."""
         fresh: dict[str, object] = {"error": "", "status": None, "done": 0, "total": 0, "cue": "", "text": ""}
-        fresh |= {"decision": None, "marker": "", "screen": "", "stream": None}
+        fresh |= {"cursor": None, "decision": None, "marker": "", "screen": "", "stream": None}
         self._samples, self._n_samples = [], 0
         self.change(phase=phase, **(fresh | changes))
 
@@ -96,9 +97,16 @@ class Telemetry:
             changes["cue"] = marker.payload.get("cue") or ""
         elif marker.label == OFFSET:
             changes["cue"] = ""
-        elif marker.label == DECISION:
+        elif marker.label == DECISION and self._state.cursor is None:
             changes["text"] = str(marker.payload.get("text", ""))
         self._state = replace(self._state, **changes)  # type: ignore[arg-type]
+
+    def command(self, command: Command) -> None:
+        """Take a command of the run: where the cursor is, and which end was selected."""
+        if command.target == "cursor":
+            self._state = replace(self._state, cursor=float(command.value))
+        elif command.target == "select":
+            self._state = replace(self._state, text=f"{self._state.text} {command.value}".strip())
 
     def decision(self, decision: Decision) -> None:
         """Take a decision of the run."""

@@ -8,6 +8,7 @@ from PySide6.QtGui import QCloseEvent, QKeySequence, QShortcut
 from PySide6.QtWidgets import (
     QCheckBox,
     QComboBox,
+    QFileDialog,
     QHBoxLayout,
     QLineEdit,
     QPlainTextEdit,
@@ -18,8 +19,10 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
+from volo_app.converting import CONVERTED
+from volo_app.desk.cursor_bar import CursorBar
 from volo_app.desk.messages import Order
-from volo_app.desk.model import WARNING, DeskModel
+from volo_app.desk.model import TASKS, WARNING, WISHES, DeskModel
 from volo_app.desk.panels import Card, CountersCard, DecisionCard, TracesCard, named_label
 from volo_app.desk.theme import Theme
 
@@ -67,8 +70,11 @@ class DeskWindow(QWidget):
         self._log.setReadOnly(True)
         self._log.setAccessibleName("Log")
         self._log.setMaximumBlockCount(400)
-        self._log.setFixedHeight(96)
-        self._calibration, self._spelling = self._calibration_card(), self._spelling_card()
+        self._log.setMinimumHeight(96)
+        self._log.setMaximumHeight(132)
+        self._task = self._task_box()
+        self._calibration, self._online = self._calibration_card(), self._online_card(theme)
+        self._replaying = self._replay_card()
         self._arrange()
         QShortcut(QKeySequence("Escape"), self, self._stop.click)
         self.resize(1240, 800)
@@ -115,17 +121,56 @@ class DeskWindow(QWidget):
         card.add(self._progress_words)
         return card
 
-    def _spelling_card(self) -> Card:
-        card = Card("2  Spelling")
+    def _task_box(self) -> QComboBox:
+        box = QComboBox()
+        for name, title in TASKS.items():
+            box.addItem(title, name)
+        box.setCurrentIndex(list(TASKS).index(self._model.task))
+        box.setAccessibleName("What is done")
+        box.currentIndexChanged.connect(self._set_task)
+        return box
+
+    def _online_card(self, theme: Theme) -> Card:
+        card = Card("2  Online")
         self._target = QLineEdit(self._model.target_text)
         self._target.setAccessibleName("Text the simulated participant is to write")
         self._target.setPlaceholderText("What the simulated participant writes")
         self._target.textChanged.connect(self._set_target)
-        self._spell = self._button("Spell", "Spell online with the trained decoder", self._model.spell, "main")
+        self._wish = QComboBox()
+        self._wish.addItems(WISHES)
+        self._wish.setCurrentText(self._model.wish)
+        self._wish.setAccessibleName("What the simulated participant imagines")
+        self._wish.currentTextChanged.connect(self._set_wish)
+        self._go = self._button("Spell", "Go online with the trained decoder", self._model.go_online, "main")
+        self._cursor = CursorBar(theme)
         self._text = named_label("", "text", "Text spelled so far")
-        card.add(self._target, self._spell)
+        card.add(self._target, self._wish, self._go)
+        card.column.addWidget(self._cursor)
         card.add(self._text)
         return card
+
+    def _replay_card(self) -> Card:
+        card = Card("3  Replay")
+        self._file = self._path_field("Recording to decode again", "Recording", self._set_file)
+        self._folder = self._path_field(
+            "Decoder; empty takes the recording's own", "Decoder: its own", self._set_folder
+        )
+        browse = QPushButton("Open")
+        browse.setAccessibleName("Choose a recording")
+        browse.setToolTip("Choose a recording")
+        browse.clicked.connect(self._browse)
+        self._replay = self._button("Replay", "Decode the recording again", self._model.replay)
+        card.add(self._file, browse)
+        card.add(self._folder, self._replay)
+        return card
+
+    def _path_field(self, name: str, hint: str, changed: Callable[[str], None]) -> QLineEdit:
+        field = QLineEdit()
+        field.setAccessibleName(name)
+        field.setPlaceholderText(hint)
+        field.setToolTip(name)
+        field.textChanged.connect(changed)
+        return field
 
     def _arrange(self) -> None:
         page = QVBoxLayout(self)
@@ -133,12 +178,12 @@ class DeskWindow(QWidget):
         page.setSpacing(12)
         top = QHBoxLayout()
         top.setSpacing(10)
+        self._source.setMinimumWidth(260)
         source_label = named_label("Source")
         source_label.setWordWrap(False)
         source_label.setBuddy(self._source)
-        self._source.setMinimumWidth(320)
         top.addWidget(self._title, 1)
-        for widget in (source_label, self._source, self._watch, self._stop):
+        for widget in (self._task, source_label, self._source, self._watch, self._stop):
             top.addWidget(widget)
         page.addLayout(top)
         page.addWidget(self._error)
@@ -146,8 +191,13 @@ class DeskWindow(QWidget):
         for column in (left, right):
             column.setSpacing(10)
         left.addWidget(self._traces, 1)
-        left.addWidget(self._log)
-        for card in (self._calibration, self._spelling, self._decision, self._counters):
+        below = QHBoxLayout()
+        below.setSpacing(10)
+        below.addWidget(self._log, 1)
+        self._replaying.setFixedWidth(350)
+        below.addWidget(self._replaying)
+        left.addLayout(below)
+        for card in (self._calibration, self._online, self._decision, self._counters):
             card.setFixedWidth(370)
             right.addWidget(card)
         right.addStretch(1)
@@ -158,7 +208,8 @@ class DeskWindow(QWidget):
         page.addLayout(body, 1)
         foot = QHBoxLayout()
         foot.setSpacing(16)
-        foot.addWidget(named_label(WARNING, "muted", "Warning of flicker"), 1)
+        self._warning = named_label(WARNING, "muted", "Warning of flicker")
+        foot.addWidget(self._warning, 1)
         foot.addWidget(self._accept)
         page.addLayout(foot)
 
@@ -173,7 +224,10 @@ class DeskWindow(QWidget):
         for widget, allowed in (
             (self._watch, model.can_start),
             (self._calibrate, model.can_calibrate),
-            (self._spell, model.can_spell),
+            (self._go, model.can_go_online),
+            (self._replay, model.can_replay),
+            (self._task, model.can_start),
+            (self._wish, model.can_start and model.is_simulated),
             (self._stop, model.can_stop),
             (self._source, model.can_start),
             (self._blocks, model.can_start),
@@ -184,7 +238,14 @@ class DeskWindow(QWidget):
         self._progress.setRange(0, max(1, total))
         self._progress.setValue(done)
         self._progress_words.setText(words)
-        self._text.setText(f"{model.text}▏")
+        self._text.setText(f"{model.text}▏" if model.flickers else model.text)
+        self._go.setText("Spell" if model.flickers else "Steer")
+        self._target.setVisible(model.flickers)
+        self._warning.setVisible(model.flickers)
+        self._accept.setVisible(model.flickers)
+        self._wish.setVisible(not model.flickers)
+        self._cursor.setVisible(not model.flickers)
+        self._cursor.show_position(model.cursor or 0.0)
         self._traces.show_model(model)
         self._decision.show_model(model)
         self._counters.show_model(model)
@@ -203,6 +264,26 @@ class DeskWindow(QWidget):
     def _set_target(self, text: str) -> None:
         self._model.target_text = text
         self.show_model()
+
+    def _set_task(self, index: int) -> None:
+        self._model.task = list(TASKS)[index]
+        self.show_model()
+
+    def _set_wish(self, text: str) -> None:
+        self._model.wish = text
+
+    def _set_file(self, text: str) -> None:
+        self._model.replay_file = text
+        self.show_model()
+
+    def _set_folder(self, text: str) -> None:
+        self._model.replay_decoder = text
+
+    def _browse(self) -> None:
+        kinds = " ".join(f"*{ending}" for ending in (".xdf", *CONVERTED))
+        name, _ = QFileDialog.getOpenFileName(self, "Recording", self._model.replay_file, f"Recordings ({kinds})")
+        if name:
+            self._file.setText(name)
 
     def _set_blocks(self, value: int) -> None:
         self._model.n_blocks = value

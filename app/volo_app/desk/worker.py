@@ -9,7 +9,7 @@ from contextlib import suppress
 from multiprocessing.connection import Connection
 
 from volo_acquisition.clock import SessionClock
-from volo_app.desk.messages import Calibrate, GrabScreen, Order, Phase, Spell, Stop, Watch
+from volo_app.desk.messages import Calibrate, GrabScreen, Order, Phase, Replay, Spell, Steer, Stop, Watch
 from volo_app.desk.process import DeskSettings
 from volo_app.desk.runs import Runs
 from volo_app.desk.telemetry import Telemetry
@@ -97,6 +97,10 @@ class Worker:
                     self._runs.calibrate(order)
                 case Spell():
                     self._runs.spell(order)
+                case Steer():
+                    self._runs.steer(order)
+                case Replay():
+                    self._runs.replay(order)
                 case _:
                     self._runs.load_decoder()
         except Exception as problem:  # noqa: BLE001 - the top handler of this thread
