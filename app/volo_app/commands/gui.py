@@ -50,6 +50,11 @@ def configure(parser: argparse.ArgumentParser) -> None:
         default="auto",
         help="where the keys flicker; auto (default) fills a second display, or else opens a window",
     )
+    parser.add_argument(
+        "--accept-unverified-timing",
+        action="store_true",
+        help="train a phase-based decoder though the screen's timing is not verified; recorded",
+    )
     parser.add_argument("--theme", choices=("auto", "dark", "light"), default="auto", help="colours (default auto)")
     parser.add_argument(
         "--auto",
@@ -90,6 +95,7 @@ def run(args: argparse.Namespace, console: Console) -> dict[str, object]:
         rest_s=args.rest,
         imagery_s=args.imagery,
         stimulus=args.stimulus,
+        accept_timing=args.accept_unverified_timing,
     )
     if args.auto:
         does = "steers a cursor" if args.task == "imagery" else "spells; keys will flicker"

@@ -40,6 +40,8 @@ class DeskSettings:
         Rest after each trial, to see what was written.
     stimulus : str
         ``"auto"``, ``"full-screen"`` or ``"window"``.
+    accept_timing : bool
+        Train a decoder that uses phase though the screen's timing is not verified; recorded.
     """
 
     workspace: str
@@ -54,6 +56,7 @@ class DeskSettings:
     gaze_shift_s: float = 0.7
     rest_s: float = 0.5
     stimulus: str = "auto"
+    accept_timing: bool = False
 
     def __post_init__(self) -> None:
         if not self.longest_window_s >= 0.4:

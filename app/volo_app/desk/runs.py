@@ -21,10 +21,14 @@ from volo_app.engine import Engine, RunResult
 from volo_app.redecoding import redecode
 from volo_app.replay import Onlooker
 from volo_app.rows import RunRecorder
+from volo_app.run_life import RunLife
 from volo_app.session import Session, create_session
 from volo_app.simulation import SimulatedParticipant, Willing
+from volo_app.stimulus.certificate import load_certificate, rig_folder, rig_id
 from volo_app.stimulus.client import ScreenProcess
+from volo_app.stimulus.messages import ScreenInfo
 from volo_app.stimulus.process import ScreenSettings
+from volo_app.stimulus.verdict import Verdict, choose_decoder, judge_timing
 from volo_app.training import train_file
 from volo_decoders.fitted import FittedChain
 from volo_decoders.store import load_decoder, save_decoder
@@ -64,6 +68,7 @@ class Runs:
         self._fitted: FittedChain | None = None
         self._decoder_name = ""
         self._decoder_saved = False
+        self._verdict = Verdict(("nothing was shown yet",))
         self._n_runs = 0
 
     def load_decoder(self) -> None:
@@ -94,6 +99,9 @@ class Runs:
             self._telemetry.log(f"Calibration {reason} after {_n_complete(paradigm)} of {total} trials")
             return
         self._telemetry.change(phase=Phase.TRAINING, done=0, total=order.n_blocks)
+        if isinstance(task, SsvepTask) and (name := choose_decoder(task.decoder, self._verdict)) != task.decoder:
+            self._telemetry.log(f"{name} in place of {task.decoder}: it needs no phase, and timing is unverified")
+            task.decoder = name
         self._telemetry.log(f"Calibrated with {total} trials; training {task.decoder}")
         fitted = train_file(
             path,
@@ -179,10 +187,14 @@ class Runs:
             return participant.hear(marker) if participant is not None else []
 
         with ExitStack() as stack:
-            screen = stack.enter_context(ScreenProcess(ScreenSettings(self._settings.layout, self._settings.stimulus)))
             session = self._open_session()
             path = session.run_path(task.name, session.next_run(task.name))
+            life = stack.enter_context(RunLife(path, clock))
+            settings = ScreenSettings(self._settings.layout, self._settings.stimulus, lifesign=str(life.path))
+            screen = stack.enter_context(ScreenProcess(settings))
+            self._verdict = self._judge(screen.info)
             header = {"task": task.name, "simulated": str(simulated).lower(), **screen.info.header()}
+            header |= self._verdict.header()
             header["photosensitivity"] = order.acknowledged
             if chain is not None:
                 header |= {"decoder": self._saved_decoder(session, chain), "decoder_id": chain.decoder_id}
@@ -199,8 +211,10 @@ class Runs:
                 hear=hear,
                 on_decision=self._telemetry.decision,
                 on_chunk=self._telemetry.chunk,
+                on_step=lambda: life.step(engine),
                 lead_in_s=LEAD_IN_S,
             )
+            stack.callback(life.leave)
             self._telemetry.begin(phase, screen=screen.info.brief(), **shown)
             self._telemetry.log(f"Stimulus: {screen.info.line()}")
             self._telemetry.log(f"Recording {path.name}")
@@ -208,6 +222,11 @@ class Runs:
         for failure in (*result.failures, *([result.failure] if result.failure else [])):
             self._telemetry.log(failure)
         return path, result, engine.status.reason
+
+    def _judge(self, info: ScreenInfo) -> Verdict:
+        """Return what is known of the screen's timing."""
+        folder = rig_folder(Path(self._settings.workspace), rig_id(info))
+        return judge_timing(info, load_certificate(folder), accept=self._settings.accept_timing)
 
     def _run(self, engine: Engine, screen: ScreenProcess | None) -> RunResult:
         self._telemetry.status = lambda: engine.status

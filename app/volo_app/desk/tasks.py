@@ -8,8 +8,9 @@ from typing import Protocol
 from volo_acquisition.sources.spec import parse_spec
 from volo_app.desk.process import DeskSettings
 from volo_app.imagery import FEEDBACK_LENGTHS_S, IMAGERY_OFFSET_S, imagery_chain
-from volo_app.presets import SPELLER_LENGTHS_S, VISUAL_LATENCY_S, ssvep_chain
+from volo_app.presets import LONG_LENGTHS_S, SPELLER_LENGTHS_S, VISUAL_LATENCY_S, ssvep_chain
 from volo_app.simulation import Willing
+from volo_app.stimulus.verdict import PHASE_BLIND
 from volo_decoders.chain import ChainSpec
 from volo_decoders.fitted import FittedChain
 from volo_paradigms.calibration import CalibrationSettings, SsvepCalibration
@@ -97,7 +98,9 @@ class SsvepTask:
     def chain(self, rate_hz: float) -> ChainSpec:
         """Return the speller's chain, with windows up to the longest that is wanted."""
         lengths_s = tuple(length for length in SPELLER_LENGTHS_S if length <= self._settings.longest_window_s)
-        return ssvep_chain(self._settings.decoder, self._layout, rate_hz, lengths_s=lengths_s)
+        if self.decoder in PHASE_BLIND:  # which need long windows, as far as they were recorded
+            lengths_s = tuple(length for length in LONG_LENGTHS_S if length <= lengths_s[-1]) or lengths_s[-1:]
+        return ssvep_chain(self.decoder, self._layout, rate_hz, lengths_s=lengths_s)
 
     def online(self, fitted: FittedChain, wish: str | None) -> tuple[Paradigm, Willing]:
         """Return the speller; a simulated participant stops when its text is written."""
