@@ -12,13 +12,13 @@ from typing import Any
 
 from volo_acquisition.clock import Clock, ManualClock, SessionClock
 from volo_acquisition.errors import ConfigError
-from volo_acquisition.lifesign import LIFE_NAME, LifeSigns
 from volo_acquisition.sources.spec import make_source
 from volo_acquisition.sources.synthetic import SyntheticSource
 from volo_acquisition.types import Marker
 from volo_app.engine import Engine
 from volo_app.presets import DECODERS, LONG_LENGTHS_S, SPELLER_LENGTHS_S, VISUAL_LATENCY_S, ssvep_chain
 from volo_app.rows import RunRecorder
+from volo_app.run_life import RunLife
 from volo_app.run_result import RunResult
 from volo_app.screening import require_screening
 from volo_app.session import Session, create_session
@@ -44,8 +44,6 @@ __all__ = ["ProtocolOptions", "ProtocolRun"]
 
 #: Signal before the first scene, for the filters to settle, seconds.
 LEAD_IN_S = 2.0
-#: Roles of a run's life signs; the engine and the recorder are this process.
-ROLES = ("engine", "screen", "desk")
 #: Of a run whose screen is virtual: there is no light.
 _VIRTUAL = Verdict(())
 
@@ -201,10 +199,8 @@ class ProtocolRun:
     ) -> tuple[Screen, dict[str, str], Verdict]:
         if self.options.virtual:
             return VirtualScreen(60.0, clock.now()), {"screen": "virtual", **_VIRTUAL.header()}, _VIRTUAL
-        life = path.with_name(f"{path.stem}-{LIFE_NAME}")
-        self._life = stack.enter_context(LifeSigns.create(life, ROLES))
-        stack.callback(life.unlink, missing_ok=True)
-        settings = replace(self.options.screen, lifesign=str(life), ramp_s=self.protocol.ramp_s)
+        self._life = stack.enter_context(RunLife(path, clock))
+        settings = replace(self.options.screen, lifesign=str(self._life.path), ramp_s=self.protocol.ramp_s)
         screen = stack.enter_context(ScreenProcess(settings))
         folder = rig_folder(self.options.workspace, rig_id(screen.info))
         verdict = judge_timing(screen.info, load_certificate(folder), accept=self.options.accept_timing)
@@ -243,9 +239,7 @@ class ProtocolRun:
 
         def watch() -> None:
             if not self.options.virtual:
-                self._life.beat("engine", clock.now())
-                if self._life.stopped is not None:
-                    engine.stop()
+                self._life.step(engine)
 
         engine = Engine(
             source,
@@ -264,7 +258,7 @@ class ProtocolRun:
             result = engine.run()
         finally:
             if not self.options.virtual:
-                self._life.leave("engine")
+                self._life.leave()
         return result, engine.status.reason
 
     def _source_text(self, seed: int) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import threading
 import wave
 from contextlib import suppress
 
@@ -56,19 +57,44 @@ class Bell:
     def __init__(self) -> None:
         self.rung = 0
         self.by = ""
+        self._ringing: threading.Thread | None = None
+        self._loaded: dict[str, tuple[NDArray[np.float32], int]] = {}
 
     def ring(self) -> None:
-        """Ring now, and return at once; a ring that is still sounding begins anew."""
+        """Ring, and return at once; a ring that is still sounding begins anew.
+
+        The sound card is asked in a thread of its own: opening one can take longer than a frame.
+        """
         self.rung += 1
+        self._ringing = threading.Thread(target=self._ring, name="bell", daemon=True)
+        self._ringing.start()
+
+    def wait(self, seconds: float) -> None:
+        """Wait until the last ring has begun to sound."""
+        if self._ringing is not None:
+            self._ringing.join(seconds)
+
+    def load(self, sound: str) -> None:
+        """Read a sound that is to be played later, so that it begins at once; what cannot be read is silent."""
+        if sound in ("", "chime", "silence") or sound in self._loaded:
+            return
+        try:
+            import sounddevice  # noqa: F401 - loading it takes longer than a frame
+
+            self._loaded[sound] = read_wav(sound)
+        except (ImportError, OSError, ValueError, EOFError):
+            return
+
+    def _ring(self) -> None:
         self.by = "sound card" if self._by_sound_card() else "system bell"
         if self.by == "system bell":
             self._by_system()
 
     def play(self, sound: str) -> bool:
-        """Begin a sound: ``"chime"``, a WAV file, or ``"silence"`` to end one; return whether a sound card plays it."""
+        """Begin a sound: ``"chime"``, a WAV file, or ``"silence"`` to end one; return whether it was begun."""
         if sound == "chime":
             self.ring()
-            return self.by == "sound card"
+            return True
         try:
             import sounddevice
         except (ImportError, OSError):
@@ -77,7 +103,7 @@ class Bell:
             if sound == "silence":
                 sounddevice.stop()
             else:
-                samples, rate_hz = read_wav(sound)
+                samples, rate_hz = self._loaded.get(sound) or read_wav(sound)
                 sounddevice.play(samples, rate_hz)
         except (sounddevice.PortAudioError, OSError, ValueError, EOFError):
             return False

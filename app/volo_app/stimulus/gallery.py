@@ -14,18 +14,31 @@ import numpy as np
 
 from volo_acquisition import registry
 from volo_acquisition.types import Marker
+from volo_app.showing import CURSOR
 from volo_app.stimulus.director import Director
 from volo_app.stimulus.picture import BACKGROUND, STEADY, Picture
 from volo_decoders.types import Decision
+from volo_paradigms.block import Block
 from volo_paradigms.driver import DriveLog, OpenTrial, drive
-from volo_paradigms.grammar import DECISION
+from volo_paradigms.grammar import DECISION, FEEDBACK
 from volo_paradigms.layout import load_layout
+from volo_paradigms.protocol import BlockPlan
 from volo_paradigms.safety.exposure import Viewing, judge_flicker
 from volo_paradigms.safety.flashes import MAX_FLASHES_PER_S, count_flashes
 from volo_paradigms.screen import VirtualScreen
 from volo_paradigms.types import Paradigm, Scene
 
-__all__ = ["FlickerRow", "Shot", "audit_flicker", "judge_run", "labels_of", "paradigm_names", "rehearse", "shots_of"]
+__all__ = [
+    "FlickerRow",
+    "Shot",
+    "audit_flicker",
+    "judge_run",
+    "labels_of",
+    "paradigm_names",
+    "rehearse",
+    "shots_around",
+    "shots_of",
+]
 
 #: Settings that make a rehearsal short and yet show every kind of scene.
 _SHORT: dict[str, dict[str, Any]] = {
@@ -141,7 +154,21 @@ def shots_of(name: str) -> list[Shot]:
             continue
         seen.add(key)
         shots.append(Shot(f"{name}-{len(shots) + 1:02d}-{step.kind}", step, note, 7 if step.kind == "flicker" else 0))
+    moving = {"imagery_cue": (FEEDBACK, 0.6), "imagery_cursor": (CURSOR, -0.5)}.get(name)
+    scene = next((shot.scene for shot in shots if shot.scene.kind == "imagery"), None)
+    if moving is not None and scene is not None:
+        note = Marker(0.0, moving[0], {"trial": 0, "value": moving[1]})
+        shots.append(Shot(f"{name}-{len(shots) + 1:02d}-feedback", scene, note, 0))
     return shots
+
+
+def shots_around() -> list[Shot]:
+    """Return the scenes that a protocol puts around any paradigm: words, break, question, rest."""
+    plan = BlockPlan("block", "resting", {}, "Look at the framed key\nand count its flashes", 1.0, "fatigue", 30.0)
+    kind = registry.load("volo.paradigms", "resting")
+    log = drive(Block(kind(kind.Settings(("open",), 1, record_s=1.0)), plan), VirtualScreen())
+    scenes = [scene for scene in log.scenes if scene.trial < 0]
+    return [Shot(f"block-{n:02d}-{scene.label.replace('/', '-')}", scene, None, 0) for n, scene in enumerate(scenes, 1)]
 
 
 def audit_flicker(name: str, refresh_hz: float = 60.0) -> FlickerRow:

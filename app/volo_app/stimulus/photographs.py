@@ -8,7 +8,7 @@ from pathlib import Path
 from volo_acquisition.clock import SessionClock
 from volo_acquisition.errors import DeviceError, Reason
 from volo_app.stimulus.client import ScreenProcess
-from volo_app.stimulus.gallery import Shot, rehearse, shots_of
+from volo_app.stimulus.gallery import Shot, rehearse, shots_around, shots_of
 from volo_app.stimulus.process import ScreenSettings
 
 __all__ = ["photograph"]
@@ -34,7 +34,10 @@ def photograph(
             paradigm, _ = rehearse(name)
             layout = getattr(getattr(paradigm, "settings", None), "layout", "four")
             with ScreenProcess(ScreenSettings(layout, "window", width, height, ramp_s=0.0)) as screen:
-                for shot in shots_of(name):
+                shots = shots_of(name)
+                if name == names[0]:
+                    shots = [*shots_around(), *shots]
+                for shot in shots:
                     path = folder / f"{shot.name}-{width}x{height}.png"
                     _take(screen, shot, path)
                     made.append(path.name)

@@ -289,6 +289,7 @@ class StimulusWindow(QOpenGLWindow):
                 self._grab(message)
 
     def _line_up(self, picture: Picture) -> None:
+        self._bell.load(picture.sound)
         if self._renderer is not None:
             self.makeCurrent()
             self._renderer.prepare(picture)
