@@ -48,9 +48,13 @@ RATE_HZ, LONGEST_S = 256.0, 4.0
 CLASSES = list(ssvep_exo.CLASSES)
 FREQUENCIES_HZ = [float(c) for c in CLASSES]
 GRID = [
-    {"harmonics": h, "n_correlations": k, "late_part": late, "ridge": ridge}
-    for h, k, late, ridge in itertools.product(
-        ([1, 2], [2, 3], [1, 2, 3]), (1, 2), (0.0, 0.5, 0.6, 0.75), (50.0, 200.0)
+    {"harmonics": h, "n_correlations": k, "late_parts": late, "ridge": ridge, "online": centred}
+    for h, k, late, ridge, centred in itertools.product(
+        ([2, 3], [1, 2, 3]),
+        (1, 2),
+        ([0.5], [0.75], [0.5, 0.75], [0.5, 0.6, 0.75]),
+        (100.0, 200.0, 400.0),
+        (False, True),  # fitted to each participant's deviations from their own averages; nothing adapts in "free"
     )
 ]
 SHARES = [0.25, 0.5, 0.75, 1.0]
@@ -101,7 +105,7 @@ class Cached(TransferCCA):
     cache: ClassVar[dict[Any, np.ndarray]] = {}
 
     def _features(self, window: np.ndarray) -> np.ndarray:
-        settings = (tuple(self.harmonics), self.n_correlations, self.late_part)
+        settings = (tuple(self.harmonics), self.n_correlations, tuple(self.late_parts))
         key = (window.shape, window[:3, :: max(1, window.shape[1] // 8)].tobytes(), settings)
         if key not in self.cache:
             self.cache[key] = super()._features(window)
@@ -271,7 +275,9 @@ def adapt(trials: Trials, root: Path, offset_s: float, settings: dict[str, dict[
     lengths = np.array([n])
 
     def make(online: bool) -> Any:
-        return lambda who: fit(transfer(shares=[1.0], online=online, **settings[who]), cut.of(trials.who != who))
+        return lambda who: fit(
+            transfer(**{**settings[who], "shares": [1.0], "online": online}), cut.of(trials.who != who)
+        )
 
     def oacca(who: str) -> OnlineAdaptiveCCA:
         return OnlineAdaptiveCCA(FREQUENCIES_HZ, CLASSES, rate_hz=RATE_HZ, n_harmonics=4, n_bands=3).fit(None, None)

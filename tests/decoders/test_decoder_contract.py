@@ -19,6 +19,7 @@ from volo_decoders.imagery.fbcsp import Fbcsp
 from volo_decoders.imagery.riemann import AugmentedCovariance, FgMdm, Mdm, TangentSpace
 from volo_decoders.imagery.trials import make_imagery_trials
 from volo_decoders.ssvep.cca import CCA
+from volo_decoders.ssvep.dnn import GuneyNet
 from volo_decoders.ssvep.extended_cca import ExtendedCCA
 from volo_decoders.ssvep.fbcca import FBCCA
 from volo_decoders.ssvep.ms_cca import MsCCA
@@ -42,7 +43,9 @@ FACTORIES: dict[str, Callable[[Trials], Any]] = {
         list(t.frequencies_hz), list(t.classes), rate_hz=t.rate_hz, n_harmonics=2, n_bands=t.n_bands
     ),
     "cca": lambda t: CCA(list(t.frequencies_hz), list(t.classes), rate_hz=t.rate_hz, n_harmonics=2),
-    "transfer_cca": lambda t: TransferCCA(**_targets(t), rate_hz=t.rate_hz, harmonics=[1, 2], shares=[0.5, 1.0]),
+    "transfer_cca": lambda t: TransferCCA(
+        **_targets(t), rate_hz=t.rate_hz, harmonics=[1, 2], late_parts=[0.6], shares=[0.5, 1.0]
+    ),
     "oacca": lambda t: OnlineAdaptiveCCA(**_targets(t), rate_hz=t.rate_hz, n_harmonics=2),
     "ecca": lambda t: ExtendedCCA(**_targets(t), rate_hz=t.rate_hz, n_harmonics=2),
     "ms_cca": lambda t: MsCCA(**_targets(t), rate_hz=t.rate_hz, n_harmonics=2, n_neighbours=3, phases_rad=_PHASES),
@@ -50,6 +53,9 @@ FACTORIES: dict[str, Callable[[Trials], Any]] = {
     "etrca": lambda t: ETRCA(n_bands=t.n_bands),
     "trca_r": lambda t: TRCAR(**_targets(t), rate_hz=t.rate_hz, n_harmonics=2),
     "ms_etrca": lambda t: MsETRCA(**_targets(t)),
+    "guney": lambda t: GuneyNet(
+        t.n_bands, n_maps=8, epochs=15, batch=24, learning_rate=0.02, l2=0.0, dropouts=[0.0, 0.0, 0.3]
+    ),
     "tdca": lambda t: TDCA(**_targets(t), rate_hz=t.rate_hz, n_harmonics=2, n_delays=3, n_components=4),
     "csp_lda": lambda t: CspLda(2),
     "band_power_lda": lambda t: BandPowerLda(
@@ -66,7 +72,7 @@ FACTORIES: dict[str, Callable[[Trials], Any]] = {
 }
 VARIANTS: dict[str, Callable[[Trials], Any]] = {
     "fbcca-unsquared": lambda t: FACTORIES["fbcca"](t).set_params(squared=False),
-    "transfer_cca-two": lambda t: FACTORIES["transfer_cca"](t).set_params(n_correlations=2, late_part=0.0),
+    "transfer_cca-two": lambda t: FACTORIES["transfer_cca"](t).set_params(n_correlations=2, late_parts=[]),
     "transfer_cca-online": lambda t: FACTORIES["transfer_cca"](t).set_params(online=True),
     "ms_cca-average": lambda t: FACTORIES["ms_cca"](t).set_params(score="average", phases_rad=None),
     "ecca-four": lambda t: FACTORIES["ecca"](t).set_params(n_correlations=4),
@@ -94,6 +100,7 @@ CHANNEL_SCALE_FREE = (
 EVERY = {**FACTORIES, **VARIANTS}
 #: Iterative solvers stop, and features are picked, a little earlier or later on rounded input: not to 1e-9.
 UNIT_ROUNDS = {
+    "guney",  # single precision
     "fgmdm",
     "tangent_space",
     "tangent_space-elastic-net",

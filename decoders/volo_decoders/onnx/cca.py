@@ -81,7 +81,7 @@ def _transfer_cca(g: GraphBuilder, made: TransferCCA, cut: Cut) -> str:
 
     def score(n: int) -> str:
         features = []
-        parts = [n] if made.late_part == 0.0 else [n, round(made.late_part * n)]
+        parts = [n, *(round(part * n) for part in made.late_parts)]
         for size in parts:
             white = _white(g, cut, n, made.n_bands, n - size)
             powers = _powers(g, made._bases.of_length(size), white, made.n_bands, n_columns)  # noqa: SLF001
@@ -94,6 +94,8 @@ def _transfer_cca(g: GraphBuilder, made: TransferCCA, cut: Cut) -> str:
         wide = g.op("Concat", *features, axis=1)
         nearest = int(np.abs(made._lengths - n).argmin())  # noqa: SLF001 - what `_score` reads
         model = made._models[nearest]  # noqa: SLF001
+        if made.online:  # as far as it has learned; in the graph it learns no more
+            wide = g.op("Sub", wide, g.constant(np.ascontiguousarray(made._personal_offset(nearest))))  # noqa: SLF001
         scaled = g.op("Div", g.op("Sub", wide, g.constant(model.centre)), g.constant(model.scale))
         return g.op("Add", g.op("MatMul", scaled, g.weights(model.weights)), g.constant(model.biases))
 

@@ -47,8 +47,8 @@ class TransferCCA(ScoredClassifier):
         Numbers of harmonics in the references, the fundamental counted.
     n_correlations : int
         How many canonical correlations of each kind, largest first.
-    late_part : float
-        Share of the window that is looked at once more on its own, its end; 0 for none.
+    late_parts : list of float
+        Shares of the window whose ends are looked at once more on their own; may be empty.
     ridge : float
         Strength of the penalty on weights.
     shares : list of float
@@ -85,8 +85,8 @@ class TransferCCA(ScoredClassifier):
         n_bands: int = 3,
         harmonics: Sequence[int] = (2, 3),
         n_correlations: int = 1,
-        late_part: float = 0.6,
-        ridge: float = 100.0,
+        late_parts: Sequence[float] = (0.5, 0.6, 0.75),
+        ridge: float = 200.0,
         shares: Sequence[float] = (0.25, 0.5, 0.75, 1.0),
         online: bool = False,
         prior_trials: float = 30.0,
@@ -97,7 +97,7 @@ class TransferCCA(ScoredClassifier):
         self.n_bands = n_bands
         self.harmonics = harmonics
         self.n_correlations = n_correlations
-        self.late_part = late_part
+        self.late_parts = late_parts
         self.ridge = ridge
         self.shares = shares
         self.online = online
@@ -162,6 +162,10 @@ class TransferCCA(ScoredClassifier):
             self._sums[k] += self._features(cut)
         self._count += 1
 
+    def _personal_offset(self, k: int) -> NDArray[np.float64]:
+        """Return what is taken off the features of windows of the k-th length by now."""
+        return self._offset(self._averages[k], self._sums[k], self._count)
+
     def _offset(self, average: NDArray[np.float64], sums: NDArray[np.float64], count: int) -> NDArray[np.float64]:
         """Return what a person's classes differ in on average, whichever is looked at, (n_classes, n_features)."""
         own = (self.prior_trials * average + sums) / (self.prior_trials + count)
@@ -224,8 +228,8 @@ class TransferCCA(ScoredClassifier):
             raise ValueError(f"harmonics: got {list(self.harmonics)}, at least one number of 1 or more is needed")
         if self.n_correlations < 1:
             raise ValueError(f"n_correlations: got {self.n_correlations}, it must be at least 1")
-        if not 0.0 <= self.late_part < 1.0:
-            raise ValueError(f"late_part: got {self.late_part}, it must be at least 0 and below 1")
+        if not all(0.0 < part < 1.0 for part in self.late_parts):
+            raise ValueError(f"late_parts: got {list(self.late_parts)}, shares above 0 and below 1 are needed")
         if not self.prior_trials > 0.0:
             raise ValueError(f"prior_trials: got {self.prior_trials}, it must be positive")
         if not self.ridge > 0.0:
@@ -236,7 +240,7 @@ class TransferCCA(ScoredClassifier):
 
     def _check_length(self, n_rows: int, n_samples: int) -> None:
         least = n_rows // self.n_bands + 2 * max(self.harmonics) + 2
-        if round(n_samples * (self.late_part or 1.0)) < least:
+        if round(n_samples * min(self.late_parts, default=1.0)) < least:
             raise ValueError(
                 f"X: got windows of {n_samples} samples; the shortest part that is looked at needs {least}: give "
                 "longer windows, fewer harmonics or larger shares"
@@ -249,9 +253,8 @@ class TransferCCA(ScoredClassifier):
 
     def _features(self, window: NDArray[np.floating[Any]]) -> NDArray[np.float64]:
         """Return the log odds of all correlations, shape (n_classes, n_features)."""
-        parts = [window]
-        if self.late_part > 0.0:
-            parts.append(window[:, window.shape[1] - round(self.late_part * window.shape[1]) :])
+        n_samples = window.shape[1]
+        parts = [window, *(window[:, n_samples - round(part * n_samples) :] for part in self.late_parts)]
         features = []
         for part in parts:
             n_rows, n = part.shape
@@ -271,5 +274,5 @@ class TransferCCA(ScoredClassifier):
         nearest = int(np.abs(self._lengths - window.shape[1]).argmin())
         features = self._features(window)
         if self.online:
-            features = features - self._offset(self._averages[nearest], self._sums[nearest], self._count)
+            features = features - self._personal_offset(nearest)
         return self._models[nearest].utilities(features)
