@@ -111,6 +111,7 @@ class RunRecorder:
             "confidence": decision.confidence,
             "stop_index": decision.stop_index,
             "n_windows": decision.n_windows,
+            **({"reason": decision.reason} if decision.reason else {}),
             "latency_s": latency_s,
         }
         self._recorder.write_rows("volo-decisions", np.array([decision.time]), [json.dumps(row, ensure_ascii=False)])

@@ -98,6 +98,8 @@ class Decision:
         How many windows were looked at.
     group : int
         Trial number.
+    reason : str
+        Why there is no label, where the signal was to blame; else "".
     """
 
     time: float
@@ -106,3 +108,4 @@ class Decision:
     confidence: float
     n_windows: int
     group: int
+    reason: str = ""

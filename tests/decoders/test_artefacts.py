@@ -10,10 +10,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from volo_acquisition.errors import DecoderError
-from volo_acquisition.types import Channel, ChannelKind, Chunk, StreamInfo
+from volo_acquisition.types import Channel, ChannelKind, Chunk, Marker, StreamInfo
 from volo_decoders.artefacts.derivations import Bipolar, Laplacian
 from volo_decoders.artefacts.eog import EogRegression, eog_coefficients
 from volo_decoders.artefacts.gate import ArtefactGate
+from volo_decoders.chain import ChainSpec, StageSpec
+from volo_decoders.pipeline.windower import WindowSpec
+from volo_decoders.training import fit_chain
+from volo_decoders.types import Decision
 
 RATE_HZ = 250.0
 INFO = StreamInfo("amp", "eeg", RATE_HZ, (Channel("Oz"), Channel("O1"), Channel("VEOG", ChannelKind.EOG)), "float32")
@@ -115,3 +119,26 @@ def test_derivations_are_the_sums_they_say() -> None:
 def test_pairs_that_are_none_are_refused(bad: list[list[str]]) -> None:
     with pytest.raises(ValueError, match="pairs"):
         Bipolar(bad)
+
+
+def test_a_window_full_of_movement_abstains_and_says_why() -> None:
+    spec = ChainSpec(
+        (StageSpec("select", {"channels": ["Oz", "O1"]}), StageSpec("artefact_gate", {"amplitude_uv": 150.0})),
+        WindowSpec((0.5, 1.0), 0.1),
+        "fbcca",
+        {"frequencies_hz": [10.0, 12.0], "rate_hz": RATE_HZ, "n_harmonics": 2},
+    )
+    decoding = fit_chain(spec, INFO, (), rule="fixed").decoding(INFO)
+    t = np.arange(1500) / RATE_HZ
+    samples = quiet(1500, seed=4)
+    samples[:, :2] += 20.0 * np.sin(2 * np.pi * 12.0 * t)[:, None]
+    samples[300:420, 1] += 500.0 * np.sin(2 * np.pi * 3.0 * t[:120])
+    found = []
+    for trial, onset_s in enumerate((1.0, 3.5)):
+        found += decoding.process(Marker(onset_s, "stimulus/onset", {"trial": trial}, "screen"))
+    for a in range(0, 1500, 50):
+        found += decoding.process(chunk(samples[a : a + 50], a))
+    bad, good = (d for d in found if isinstance(d, Decision))
+    assert (bad.group, bad.label) == (0, None)
+    assert "amplitude" in bad.reason and "O1" in bad.reason and "%" in bad.reason
+    assert (good.group, good.label, good.reason) == (1, "12", "")

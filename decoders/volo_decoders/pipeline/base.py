@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from volo_acquisition.types import Chunk, StreamInfo
 
-__all__ = ["Stage"]
+__all__ = ["Stage", "TellsReason"]
 
 
 class Stage(Protocol):
@@ -44,4 +44,13 @@ class Stage(Protocol):
     @property
     def settle_s(self) -> float:
         """How long after a reset the output is not to be trusted, seconds."""
+        ...
+
+
+@runtime_checkable
+class TellsReason(Protocol):
+    """A stage that marks samples invalid and can say why."""
+
+    def reason(self, start_index: int, stop_index: int) -> str:
+        """Return what was wrong between two absolute sample indices, "" if nothing."""
         ...

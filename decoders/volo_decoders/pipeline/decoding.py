@@ -107,6 +107,7 @@ class Decoding:
         results: list[Prediction | Decision | Event] = []
         for prediction in self.pipeline.stream(self._clock_map.apply(chunk), markers):
             self._tell(results)
+            self._abstain(results)
             results.append(prediction)
             self.fingerprint.add(prediction)
             decision = self._accumulator.update(prediction)
@@ -114,9 +115,20 @@ class Decoding:
                 results.append(decision)
                 self.fingerprint.add(decision)
                 self.pipeline.close(prediction.group)
+        self._abstain(results)
         self._told += [self._late(marker) for marker in self.pipeline.take_lost()]
         self._tell(results)
         return results
+
+    def _abstain(self, results: list[Prediction | Decision | Event]) -> None:
+        """Close the trials whose longest window cannot be trusted, by decisions without a label."""
+        for window, reason in self.pipeline.take_refused():
+            if window.samples.shape[1] < self._accumulator.longest:
+                continue  # a longer one may hold enough
+            decision = Decision(window.stop_time, window.stop_index, None, 0.0, 0, window.group, reason)
+            results.append(decision)
+            self.fingerprint.add(decision)
+            self.pipeline.close(window.group)
 
     def finish(self) -> list[Event]:
         """Tell, at the end of a run, of the onset markers that came after the last chunk; replay leaves them out."""

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Sequence
 from volo_acquisition.errors import DecoderError, Reason
 from volo_acquisition.types import Chunk, Marker, StreamInfo
 from volo_decoders.base import AdaptiveDecoder, Decoder
-from volo_decoders.pipeline.base import Stage
+from volo_decoders.pipeline.base import Stage, TellsReason
 from volo_decoders.pipeline.blocks import Blocker
 from volo_decoders.pipeline.windower import Windower, WindowSpec
 from volo_decoders.types import Prediction, Window
@@ -58,6 +58,7 @@ class OnlinePipeline:
         self._hold_s = hold_s
         self._info: StreamInfo | None = None
         self._last: Window | None = None
+        self._refused: list[tuple[Window, str]] = []
         #: Asked before each decode; False leaves the window out (live: it came too late; replay: it was left out).
         self.gate: Callable[[Window], bool] | None = None
 
@@ -76,6 +77,7 @@ class OnlinePipeline:
                 hint="choose a stream that is sampled regularly",
             )
         self._info, self._last = info, None
+        self._refused = []
         self._hop = hop = max(1, round(self._hop_s * info.rate_hz))
         merge = round(MERGE_S * info.rate_hz) if all(stage.mergeable for stage in self._stages) else 0
         self._blocker = Blocker(hop, round(self._hold_s * info.rate_hz), merge_samples=merge)
@@ -134,11 +136,25 @@ class OnlinePipeline:
     def stream(self, chunk: Chunk, markers: Sequence[Marker] = ()) -> Iterator[Prediction]:
         """Like `push`, one prediction at a time, so that a closed trial's later windows are never computed."""
         for window in self.windows(chunk, markers):
-            if self._decoder is None or window.valid_fraction < self._decoder.least_valid_fraction:
+            if self._decoder is None:
+                continue
+            if window.valid_fraction < self._decoder.least_valid_fraction:
+                self._refused.append((window, self._why_invalid(window)))
                 continue
             if self.gate is not None and not self.gate(window):
                 continue
             yield self.predict(window)
+
+    def take_refused(self) -> list[tuple[Window, str]]:
+        """Return, once, the windows that held too few valid samples, each with the reason."""
+        refused, self._refused = self._refused, []
+        return refused
+
+    def _why_invalid(self, window: Window) -> str:
+        start = window.stop_index - window.samples.shape[1]
+        told = [stage.reason(start, window.stop_index) for stage in self._stages if isinstance(stage, TellsReason)]
+        share = f"{1.0 - window.valid_fraction:.0%} of the window is not to be trusted"
+        return "; ".join([*filter(None, told), share])
 
     def predict(self, window: Window) -> Prediction:
         """Decode one window."""

@@ -205,7 +205,7 @@ class Accumulator:
 
     def __init__(self, stopping: Stopping, longest: int) -> None:
         self._stopping = stopping
-        self._longest = longest
+        self.longest = longest
         self._group: int | None = None
         self._n = 0
 
@@ -215,7 +215,7 @@ class Accumulator:
             self._group, self._n = prediction.group, 0
         self._n += 1
         confidence = self._stopping.confidence(prediction.scores, prediction.n_samples)
-        last = prediction.n_samples >= self._longest
+        last = prediction.n_samples >= self.longest
         if not (last or self._stopping.enough(confidence, prediction.n_samples)):
             return None
         label: str | None = prediction.classes[int(np.argmax(prediction.scores))]
