@@ -94,6 +94,8 @@ def calibration_windows(
 ) -> tuple[NDArray[np.floating[Any]], NDArray[Any], NDArray[Any], NDArray[np.intp]]:
     """Return calibration windows, their labels, the classes (sorted), and how many windows each has.
 
+    Unlike `checked_calibration` it lets flat channels pass: the decoders that use it leave out what does not vary.
+
     Raises
     ------
     ValueError
@@ -103,12 +105,19 @@ def calibration_windows(
         raise ValueError(f"n_bands: got {n_bands}, it must be at least 1")
     if values is None:
         raise ValueError(f"X: got None, {who} needs calibration windows")
-    X, labels = checked_calibration(values, y)
+    X = checked_windows(values)
+    labels = checked_labels(y, len(X))
     if X.shape[1] % n_bands or not X.shape[1]:
         raise ValueError(f"X: got {X.shape[1]} channels, expected a multiple of n_bands = {n_bands}")
     if X.shape[2] < 2:
         raise ValueError(f"X: got windows of {X.shape[2]} samples, at least 2 are needed")
     classes, counts = np.unique(labels, return_counts=True)
+    if not len(classes):
+        raise ValueError("X: got no windows, each class needs at least two")
+    if counts.min() < 2:
+        raise ValueError(f"y: got one window of class {classes[counts.argmin()]}, each class needs at least two")
+    if len(classes) < 2:
+        raise ValueError(f"y: got only class {classes[0]}, at least two classes are needed: record the others")
     return X, labels, classes, counts
 
 

@@ -186,3 +186,17 @@ def test_tdca_patterns_show_where_the_response_is() -> None:
     topography = np.linspace(1.0, 0.4, 4)
     cosine = pattern @ topography / np.linalg.norm(pattern) / np.linalg.norm(topography)
     assert abs(cosine) > 0.97, "the pattern, not the filter, looks like what the sources project"
+
+
+@pytest.mark.parametrize(
+    "make", [lambda t: ETRCA(1), lambda t: MsCCA(**_params(t), n_neighbours=1)], ids=["etrca", "ms_cca"]
+)
+def test_patterns_look_like_the_source_where_filters_need_not(make: object) -> None:
+    rng = np.random.default_rng(0)
+    trials = make_trials(2.0, seed=5, n_bands=1, n_per_class=20)
+    noise = 3.0 * rng.standard_normal((len(trials.X), 1, trials.n_samples))
+    X = trials.X + np.array([0.0, 0.0, 1.0, 1.0])[:, None] * noise  # the last two channels share noise
+    decoder = make(trials).fit(X, trials.y)
+    topography = np.linspace(1.0, 0.4, 4)
+    for pattern in decoder.patterns_[0]:
+        assert abs(pattern @ topography) / np.linalg.norm(pattern) / np.linalg.norm(topography) > 0.9

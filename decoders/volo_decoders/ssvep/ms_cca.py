@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from volo_decoders.ssvep.averages import AveragesAndReferences, correlation
 from volo_decoders.ssvep.references import centred
-from volo_decoders.ssvep.spatial import canonical_filters
+from volo_decoders.ssvep.spatial import canonical_filters, patterns_of
 from volo_decoders.ssvep.targets import neighbours, target_names
 
 __all__ = ["MsCCA"]
@@ -54,6 +54,8 @@ class MsCCA(AveragesAndReferences):
         As in `AveragesAndReferences`.
     filters_ : ndarray of float64, shape (n_bands, n_classes, n_channels)
         The filters u.
+    patterns_ : ndarray of float64, shape (n_bands, n_classes, n_channels)
+        How each filter's output shows in the channels, see `patterns_of`.
 
     References
     ----------
@@ -97,11 +99,13 @@ class MsCCA(AveragesAndReferences):
         inner = averages @ averages.swapaxes(-1, -2)
         cross = averages @ references.swapaxes(-1, -2)
         outer = references @ references.swapaxes(-1, -2)
+        inner = np.einsum("cd,bdij->bcij", group, inner)
         self.filters_, self._reference_filters = canonical_filters(
-            np.einsum("cd,bdij->bcij", group, inner),
+            inner,
             np.einsum("cd,bdij->bcij", group, cross),
             np.einsum("cd,dij->cij", group, outer),
         )
+        self.patterns_ = patterns_of(self.filters_, inner)
 
     def _references(self, n_samples: int) -> NDArray[np.float64]:
         rows = super()._references(n_samples)

@@ -94,6 +94,29 @@ def discriminant_filters(
     return filters, np.ascontiguousarray(within @ filters)
 
 
+def patterns_of(filters: NDArray[np.float64], covariance: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return how the output of single filters shows in the channels: ``C w / (w^T C w)``.
+
+    A filter's weights do not say where a source is: a channel may have weight only to cancel another's noise. Its
+    pattern does, and is what belongs on a map of the head.
+
+    Parameters
+    ----------
+    filters : ndarray, shape (..., n_channels)
+        One filter each.
+    covariance : ndarray, shape (..., n_channels, n_channels)
+        Of the signal the filter is applied to.
+
+    References
+    ----------
+    Haufe et al. 2014, NeuroImage 87:96, DOI 10.1016/j.neuroimage.2013.10.067.
+    """
+    projected = (covariance @ filters[..., None])[..., 0]
+    power = (projected * filters).sum(axis=-1, keepdims=True)
+    patterns: NDArray[np.float64] = projected / np.where(power > 0.0, power, 1.0)
+    return patterns
+
+
 def canonical_filters(
     inner: NDArray[np.float64], cross: NDArray[np.float64], outer: NDArray[np.float64]
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:

@@ -123,8 +123,6 @@ class TDCA(ScoredClassifier):
         n_samples = X.shape[2] - self._n_given_up
         if n_samples <= self.n_delays + 1:
             raise ValueError(f"X: got windows of {X.shape[2]} samples, {self.n_delays} delays need more")
-        if len(classes) < 2:
-            raise ValueError(f"y: got {len(classes)} classes, at least two are needed")
         frequencies = frequencies_of(classes, self.frequencies_hz, self.class_names)
         n_channels = X.shape[1] // self.n_bands
         bases = self._bases(frequencies, n_samples)

@@ -11,7 +11,7 @@ from numpy.typing import ArrayLike, NDArray
 from volo_decoders.scored import ScoredClassifier, calibration_windows, taken
 from volo_decoders.ssvep.filterbank import band_weights
 from volo_decoders.ssvep.references import centred
-from volo_decoders.ssvep.spatial import filters_as_meegkit, task_related_filters
+from volo_decoders.ssvep.spatial import filters_as_meegkit, patterns_of, task_related_filters
 
 __all__ = ["ETRCA"]
 
@@ -57,6 +57,8 @@ class ETRCA(ScoredClassifier):
         Spatial filters.
     templates_ : ndarray of float64, shape (n_bands, n_classes, n_channels, n_samples)
         Class averages.
+    patterns_ : ndarray of float64, shape (n_bands, n_classes, n_channels)
+        How each filter's output shows in the channels, see `patterns_of`.
 
     References
     ----------
@@ -109,14 +111,20 @@ class ETRCA(ScoredClassifier):
         S, Q = self._criterion(S, Q, templates, counts, classes)
         find = filters_as_meegkit if self.compat == "meegkit" else task_related_filters
         self.filters_ = np.ascontiguousarray(find(S, self._shrunk(Q)))
+        self.patterns_ = np.ascontiguousarray(patterns_of(self.filters_, Q))
         self.templates_ = np.ascontiguousarray(templates)
         self.classes_ = classes
         self._prepare()
         return self
 
     def state(self) -> dict[str, NDArray[Any]]:
-        """Return the fitted arrays: class labels, filters, templates."""
-        return {"classes": self.classes_.copy(), "filters": self.filters_.copy(), "templates": self.templates_.copy()}
+        """Return the fitted arrays: class labels, filters, templates, patterns."""
+        return {
+            "classes": self.classes_.copy(),
+            "filters": self.filters_.copy(),
+            "templates": self.templates_.copy(),
+            "patterns": self.patterns_.copy(),
+        }
 
     def restore(self, state: Mapping[str, NDArray[Any]]) -> Self:
         """Take what `state` returned.
@@ -136,6 +144,8 @@ class ETRCA(ScoredClassifier):
                 f"expected {expected} and {(*expected, 'n_samples')}"
             )
         self.classes_, self.filters_, self.templates_ = classes, filters, templates
+        # Decoders stored before there were patterns have none to tell.
+        self.patterns_ = taken(state, "patterns", 3, "f") if "patterns" in state else np.full(filters.shape, np.nan)
         self._prepare()
         return self
 
