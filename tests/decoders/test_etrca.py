@@ -191,7 +191,7 @@ def test_other_scores_are_functions_of_the_same_correlations(score: str, functio
     X, y = make_epochs(n_channels=6)
     one_band = [ETRCA(1, weight_b=0.0).fit(X[:, k : k + 3], y).decision_function(X[:, k : k + 3]) for k in (0, 3)]
     expected = sum(((k + 1) ** -1.25 + 0.25) * function(r) for k, r in enumerate(one_band))
-    scores = ETRCA(2, score=score).fit(X, y).decision_function(X)
+    scores = ETRCA(2, combine=score).fit(X, y).decision_function(X)
     np.testing.assert_allclose(scores, expected, rtol=0, atol=1e-12)
 
 
@@ -220,7 +220,7 @@ def test_labels_keep_their_kind() -> None:
     [
         ({"n_bands": 0}, "n_bands"),
         ({"n_bands": 3}, "5 channels, expected a multiple of n_bands = 3"),
-        ({"score": "cubed"}, "'cubed', allowed are signed, squared, signed_squared"),
+        ({"combine": "cubed"}, "'cubed', allowed are signed, squared, signed_squared"),
         ({"compat": "other"}, "'other', allowed are none, meegkit"),
         ({"regularization": 1.0}, "regularization"),
     ],

@@ -126,7 +126,7 @@ def test_ms_cca_over_all_classes_equals_the_published_loop(trials: Trials, refer
     means = _means(trials)
     u, _ = _scca(np.concatenate(list(means), axis=1), np.concatenate(list(references), axis=1))
     expected = [[pearsonr(u @ x, u @ m)[0] for m in means] for x in _centred(trials.X_test)]
-    decoder = MsCCA(**_params(trials), n_neighbours=99, score="average").fit(trials.X, trials.y)
+    decoder = MsCCA(**_params(trials), n_neighbours=99, combine="average").fit(trials.X, trials.y)
     scores = decoder.decision_function(trials.X_test) / (1.0 + 0.25)
     np.testing.assert_allclose(scores, expected, rtol=0, atol=1e-9)
 

@@ -14,7 +14,7 @@ from volo_decoders.ssvep.dnn import GuneyNet
 torch = pytest.importorskip("torch")
 pytest.importorskip("onnx")
 
-from volo_decoders.ssvep.dnn_network import GuneyNetwork, graph_bytes  # noqa: E402
+from volo_decoders.ssvep.dnn_train import GuneyNetwork, graph_bytes  # noqa: E402
 
 
 @pytest.mark.parametrize(("window_s", "n_parameters"), [(0.2, 294_283), (0.4, 414_283), (1.0, 774_283)])

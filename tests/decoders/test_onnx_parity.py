@@ -199,8 +199,8 @@ def test_more_channels_in_another_order_give_the_same_bits() -> None:
 def variants() -> dict[str, ChainSpec]:
     params = {
         "own-filters": {"ensemble": False},
-        "squared": {"score": "squared"},
-        "signed-squared": {"score": "signed_squared", "regularization": 0.1},
+        "squared": {"combine": "squared"},
+        "signed-squared": {"combine": "signed_squared", "regularization": 0.1},
         "meegkit": {"compat": "meegkit"},
         "meegkit-own-filters": {"compat": "meegkit", "ensemble": False},
     }

@@ -25,7 +25,7 @@ def _ms_cca(g: GraphBuilder, made: MsCCA, cut: Cut) -> str:
         x = transposed(g, window_of_bands(g, cut, n, made.n_bands), 3)
         signals = g.op("MatMul", g.weights(made.filters_), x)  # (n_bands, n_classes, n)
         r = _correlation(g, signals, g.weights(averages))
-        if made.score == "both":
+        if made.combine == "both":
             r1 = _correlation(g, signals, g.weights(references))
             r = g.op("Add", g.op("Mul", r, g.op("Abs", r)), g.op("Mul", r1, g.op("Abs", r1)))
         return _summed(g, made._weights, r, n_classes)  # noqa: SLF001

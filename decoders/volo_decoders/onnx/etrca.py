@@ -54,9 +54,9 @@ def _etrca(g: GraphBuilder, made: ETRCA, cut: Cut) -> str:
         g.op("Where", varies, products, zero),
         g.op("Sqrt", g.op("Where", varies, powers, one)),
     )
-    if made.score == "squared":
+    if made.combine == "squared":
         r = g.op("Mul", r, r)
-    elif made.score == "signed_squared":
+    elif made.combine == "signed_squared":
         r = g.op("Mul", r, g.op("Abs", r))
     scores = g.op("MatMul", g.constant(np.ascontiguousarray(weights[None, :])), r)
     return g.op("Reshape", scores, g.ints(n_classes))

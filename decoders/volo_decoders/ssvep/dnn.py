@@ -126,7 +126,7 @@ class GuneyNet(ScoredClassifier):
                 raise ValueError(f"target: got {target!r}, participants are {sorted(set(people.tolist()))}")
         import torch
 
-        from volo_decoders.ssvep.dnn_network import GuneyNetwork, Schedule, graph_bytes, train
+        from volo_decoders.ssvep.dnn_train import GuneyNetwork, Schedule, graph_bytes, train
 
         windows = np.stack([_scaled(w).reshape(self.n_bands, n_channels, n_samples) for w in X])
         numbers = np.searchsorted(classes, labels)

@@ -45,7 +45,7 @@ class MsCCA(AveragesAndReferences):
         Phase of each class's stimulus at the start of the window, in radians; by default 0.
     weight_a, weight_b : float
         Weights of the sub-bands.
-    score : {"both", "average"}
+    combine : {"both", "average"}
         ``"average"`` sums r2 alone, as MetaBCI does.
 
     Attributes
@@ -74,7 +74,7 @@ class MsCCA(AveragesAndReferences):
         phases_rad: Sequence[float] | None = None,
         weight_a: float = 1.25,
         weight_b: float = 0.25,
-        score: str = "both",
+        combine: str = "both",
     ) -> None:
         self.frequencies_hz = frequencies_hz
         self.class_names = class_names
@@ -85,11 +85,11 @@ class MsCCA(AveragesAndReferences):
         self.phases_rad = phases_rad
         self.weight_a = weight_a
         self.weight_b = weight_b
-        self.score = score
+        self.combine = combine
 
     def _ready(self, averages: NDArray[np.float64]) -> None:
-        if self.score not in _SCORES:
-            raise ValueError(f"score: got {self.score!r}, allowed are {', '.join(_SCORES)}")
+        if self.combine not in _SCORES:
+            raise ValueError(f"combine: got {self.combine!r}, allowed are {', '.join(_SCORES)}")
         if self.phases_rad is not None and len(self.phases_rad) != len(self.frequencies_hz):
             raise ValueError(
                 f"phases_rad: got {len(self.phases_rad)}, expected one for each of {len(self.frequencies_hz)} classes"
@@ -136,7 +136,7 @@ class MsCCA(AveragesAndReferences):
         averages, references = self._targets(n_samples)
         signals = self.filters_ @ centred(window).reshape(self.n_bands, -1, n_samples)  # (n_bands, n_classes, n)
         r2 = correlation(signals, averages)
-        if self.score == "average":
+        if self.combine == "average":
             scores: NDArray[np.float64] = self._weights @ r2
             return scores
         r1 = correlation(signals, references)

@@ -40,7 +40,7 @@ class ETRCA(ScoredClassifier):
         Use the filters of all classes together.
     weight_a, weight_b : float
         Weights of the sub-bands.
-    score : {"signed", "squared", "signed_squared"}
+    combine : {"signed", "squared", "signed_squared"}
         Add ``r``, ``r ** 2`` or ``sign(r) r ** 2`` over the sub-bands.
     regularization : float
         Share, 0 to below 1, by which Q is shrunk towards its mean eigenvalue times the identity.
@@ -77,7 +77,7 @@ class ETRCA(ScoredClassifier):
         *,
         weight_a: float = 1.25,
         weight_b: float = 0.25,
-        score: str = "signed",
+        combine: str = "signed",
         regularization: float = 0.0,
         compat: str = "none",
     ) -> None:
@@ -85,7 +85,7 @@ class ETRCA(ScoredClassifier):
         self.ensemble = ensemble
         self.weight_a = weight_a
         self.weight_b = weight_b
-        self.score = score
+        self.combine = combine
         self.regularization = regularization
         self.compat = compat
 
@@ -166,8 +166,8 @@ class ETRCA(ScoredClassifier):
     def _check_parameters(self) -> None:
         if self.n_bands < 1:
             raise ValueError(f"n_bands: got {self.n_bands}, it must be at least 1")
-        if self.score not in _SCORES:
-            raise ValueError(f"score: got {self.score!r}, allowed are {', '.join(_SCORES)}")
+        if self.combine not in _SCORES:
+            raise ValueError(f"combine: got {self.combine!r}, allowed are {', '.join(_SCORES)}")
         if self.compat not in _COMPAT:
             raise ValueError(f"compat: got {self.compat!r}, allowed are {', '.join(_COMPAT)}")
         if not 0.0 <= self.regularization < 1.0:
@@ -250,9 +250,9 @@ class ETRCA(ScoredClassifier):
         powers = powers * self._template_powers[n - 1]
         varies = powers > 0.0
         r = np.where(varies, products, 0.0) / np.sqrt(np.where(varies, powers, 1.0))
-        if self.score == "squared":
+        if self.combine == "squared":
             r = r * r
-        elif self.score == "signed_squared":
+        elif self.combine == "signed_squared":
             r = r * np.abs(r)
         scores: NDArray[np.float64] = self._weights @ r
         return scores

@@ -20,7 +20,7 @@ class TRCA(ETRCA):
 
     Parameters
     ----------
-    n_bands, weight_a, weight_b, score, regularization
+    n_bands, weight_a, weight_b, combine, regularization
         As in `ETRCA`.
 
     References
@@ -34,11 +34,11 @@ class TRCA(ETRCA):
         *,
         weight_a: float = 1.25,
         weight_b: float = 0.25,
-        score: str = "signed",
+        combine: str = "signed",
         regularization: float = 0.0,
     ) -> None:
         super().__init__(
-            n_bands, False, weight_a=weight_a, weight_b=weight_b, score=score, regularization=regularization
+            n_bands, False, weight_a=weight_a, weight_b=weight_b, combine=combine, regularization=regularization
         )
 
 
@@ -59,7 +59,7 @@ class TRCAR(ETRCA):
         Sampling rate of the windows.
     n_harmonics : int
         Harmonics in the references, the fundamental counted.
-    n_bands, ensemble, weight_a, weight_b, score, regularization
+    n_bands, ensemble, weight_a, weight_b, combine, regularization
         As in `ETRCA`.
 
     References
@@ -78,11 +78,11 @@ class TRCAR(ETRCA):
         ensemble: bool = True,
         weight_a: float = 1.25,
         weight_b: float = 0.25,
-        score: str = "signed",
+        combine: str = "signed",
         regularization: float = 0.0,
     ) -> None:
         super().__init__(
-            n_bands, ensemble, weight_a=weight_a, weight_b=weight_b, score=score, regularization=regularization
+            n_bands, ensemble, weight_a=weight_a, weight_b=weight_b, combine=combine, regularization=regularization
         )
         self.frequencies_hz = frequencies_hz
         self.class_names = class_names
@@ -119,7 +119,7 @@ class MsETRCA(ETRCA):
         Their labels, in the same order; by default the frequencies as texts.
     n_neighbours : int
         Stimuli that share a filter, the class itself counted.
-    n_bands, ensemble, weight_a, weight_b, score, regularization
+    n_bands, ensemble, weight_a, weight_b, combine, regularization
         As in `ETRCA`.
 
     References
@@ -137,11 +137,11 @@ class MsETRCA(ETRCA):
         ensemble: bool = True,
         weight_a: float = 1.25,
         weight_b: float = 0.25,
-        score: str = "signed",
+        combine: str = "signed",
         regularization: float = 0.0,
     ) -> None:
         super().__init__(
-            n_bands, ensemble, weight_a=weight_a, weight_b=weight_b, score=score, regularization=regularization
+            n_bands, ensemble, weight_a=weight_a, weight_b=weight_b, combine=combine, regularization=regularization
         )
         self.frequencies_hz = frequencies_hz
         self.class_names = class_names
