@@ -199,22 +199,28 @@ class TDCA(ScoredClassifier):
         # Channels first: what is delayed is then one block of memory with all trials behind each other.
         stacked = stacked_by_row(deviations, self.n_delays, n_samples)
         within = delayed_gram(stacked, deviations, self.n_delays)
-        wholes = np.empty((len(of_class), n_rows, 2 * n_samples))
+        # The scatter between classes, of averages with their projections behind them, about the rows' means and the
+        # mean of all trials: sums of products less the product of the mean; projections only as products with a basis.
+        between = np.zeros((n_rows, n_rows))
+        common = np.zeros((n_rows, 2 * n_samples))
         start = 0
         for c, chosen in enumerate(of_class):
-            basis, part = bases[c], stacked[:, start : start + len(chosen)]
-            start += len(chosen)
+            basis, average, n_trials = bases[c], averages[c], len(chosen)
+            part = stacked[:, start : start + n_trials]
+            start += n_trials
+            sums = basis.sum(axis=0)
             inside = part @ basis  # (n_rows, n_trials of the class, 2 * n_harmonics)
-            ends = part.sum(axis=-1) + inside @ basis.sum(axis=0)  # about the mean over both halves
+            ends = part.sum(axis=-1) + inside @ sums  # about the mean over both halves
             flat = inside.reshape(n_rows, -1)
             within += flat @ flat.T - ends @ ends.T / (2 * n_samples)
-            wholes[c] = np.concatenate((averages[c], averages[c] @ basis @ basis.T), axis=1)
-        wholes -= wholes.mean(axis=2, keepdims=True)
-        shares = np.array([len(chosen) for chosen in of_class], dtype=np.float64)
-        between = wholes - np.einsum("c,cij->ij", shares / shares.sum(), wholes)
-        between *= np.sqrt(shares)[:, None, None]
-        flat = between.transpose(1, 0, 2).reshape(n_rows, -1)
-        filters, patterns = discriminant_filters(flat @ flat.T, within, self.n_components)
+            projected = average @ basis
+            middle = (average.sum(axis=1) + projected @ sums) / (2 * n_samples)
+            between += n_trials * (average @ average.T + projected @ projected.T)
+            between -= n_trials * 2 * n_samples * np.outer(middle, middle)
+            common[:, :n_samples] += n_trials * (average - middle[:, None])
+            common[:, n_samples:] += n_trials * (projected @ basis.T - middle[:, None])
+        between -= common @ common.T / len(order)
+        filters, patterns = discriminant_filters(between, within, self.n_components)
         return filters, patterns, averages
 
     def _prepare(self, frequencies: Sequence[float]) -> None:
