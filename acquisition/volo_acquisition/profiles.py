@@ -17,6 +17,7 @@ from typing import Any
 from volo_acquisition import registry
 from volo_acquisition.errors import ConfigError, DeviceError, FileError, PluginError, Reason
 from volo_acquisition.sources.base import Source
+from volo_acquisition.sources.text import parse_spec, profile_names
 from volo_acquisition.types import Channel, ChannelKind, Item, StreamInfo
 
 __all__ = [
@@ -114,12 +115,6 @@ class Profile:
     connection: tuple[ConnectionField, ...] = ()
 
 
-def profile_names() -> list[str]:
-    """Return the names of the profiles that come with Volo."""
-    folder = resources.files("volo_profiles")
-    return sorted(item.name.removesuffix(".toml") for item in folder.iterdir() if item.name.endswith(".toml"))
-
-
 def load_profile(name_or_path: str | Path) -> Profile:
     """Read a profile that comes with Volo, by name, or a file, by a path that ends in ``.toml``.
 
@@ -166,8 +161,6 @@ def settings_problems(profile: Profile, file: str) -> list[str]:
     PluginError
         If the source cannot be imported.
     """
-    from volo_acquisition.sources.spec import parse_spec
-
     spec = parse_spec(profile.source)
     try:
         factory = registry.load("volo.sources", spec.name)
@@ -301,8 +294,6 @@ class _Reader:
         return None
 
     def _source(self) -> str:
-        from volo_acquisition.sources.spec import parse_spec
-
         text = self._text(self._data, "source", "source")
         if text:
             spec = parse_spec(text) if text.partition(":")[0].strip() else None

@@ -19,7 +19,7 @@ from volo_app import cli
 from volo_app.demo import DemoSettings, calibrate, spell, train_speller
 from volo_app.desk.link import EngineLink
 from volo_app.desk.messages import Calibrate, Phase, Replay, Snapshot, Spell, Stop, Watch
-from volo_app.desk.process import DeskSettings
+from volo_app.desk.settings import DeskSettings
 from volo_app.replay import replay
 from volo_app.rows import FRAMES
 from volo_app.session import create_session

@@ -8,91 +8,24 @@ kept when what follows does not read ``word=``. This module imports a source's c
 
 from __future__ import annotations
 
-import re
 import types
 from collections.abc import Callable
-from dataclasses import MISSING, Field, dataclass, fields, is_dataclass
+from dataclasses import MISSING, Field, fields, is_dataclass
 from enum import Enum
-from pathlib import Path, PurePath
+from pathlib import Path
 from typing import Any, Union, get_args, get_origin, get_type_hints
 
 from volo_acquisition import registry
 from volo_acquisition.clock import Clock
 from volo_acquisition.errors import ConfigError, PluginError, Reason
-from volo_acquisition.profiles import Profile, ProfiledSource, load_profile, profile_names
+from volo_acquisition.profiles import Profile, ProfiledSource, load_profile
 from volo_acquisition.sources.base import Source
+from volo_acquisition.sources.text import SourceSpec, known_sources, parse_spec, profile_names
 
 __all__ = ["SourceSpec", "make_source", "parse_spec", "settings_from_texts"]
 
-_KEY = re.compile(r"\s*([A-Za-z_]\w*)\s*=(.*)", re.DOTALL)
-_PROFILE_FILE = re.compile(r"(.+?\.toml)(?::(.*))?", re.DOTALL)
 _YES = frozenset({"1", "true", "yes", "on"})
 _NO = frozenset({"0", "false", "no", "off"})
-
-
-@dataclass(frozen=True, slots=True)
-class SourceSpec:
-    """A parsed source text.
-
-    Attributes
-    ----------
-    name : str
-        Name of the source or of the profile; of a profile's file, its name without folder and ending.
-    bare : str or None
-        The first value, if it came without its key.
-    values : tuple of (str, str)
-        Keys and values, in the order written.
-    file : str or None
-        Path of a profile's file, if one was written in place of a name.
-    """
-
-    name: str
-    bare: str | None = None
-    values: tuple[tuple[str, str], ...] = ()
-    file: str | None = None
-
-
-def parse_spec(text: str) -> SourceSpec:
-    """Split a source text into its name, its bare first value and its keys.
-
-    Parameters
-    ----------
-    text : str
-        For example ``synthetic``, ``brainflow:SYNTHETIC_BOARD``, ``lsl:source_id=abc,type=EEG``,
-        ``openbci_cyton:serial_port=COM3``, ``my/amplifier.toml:serial_port=COM3``.
-
-    Raises
-    ------
-    ConfigError
-        If the name is missing.
-    """
-    name, _, rest = text.strip().partition(":")
-    name, file = name.strip(), None
-    path = _PROFILE_FILE.fullmatch(text.strip())
-    if path is not None and name not in registry.names("volo.sources") and name not in profile_names():
-        file, rest = path.group(1), path.group(2) or ""
-        name = PurePath(file.replace("\\", "/")).stem
-    if not name:
-        raise ConfigError([f"--source: got {text!r}, it must start with a source's name"], hint=_known())
-    if not rest.strip():
-        return SourceSpec(name, file=file)
-    bare: str | None = None
-    values: list[tuple[str, str]] = []
-    for part in rest.split(","):
-        match = _KEY.fullmatch(part)
-        if match is not None:
-            values.append((match.group(1), match.group(2).strip()))
-        elif values:
-            key, value = values[-1]
-            values[-1] = (key, f"{value},{part.strip()}")
-        else:
-            bare = part.strip() if bare is None else f"{bare},{part.strip()}"
-    return SourceSpec(name, bare, tuple(values), file)
-
-
-def _known() -> str:
-    sources, profiles = registry.names("volo.sources"), profile_names()
-    return f"known are: {', '.join(sources)}; profiles: {', '.join(profiles)}; or the path of a profile (.toml)"
 
 
 def make_source(text: str, clock: Clock) -> Source:
@@ -119,7 +52,7 @@ def make_source(text: str, clock: Clock) -> Source:
     if spec.file is None and spec.name in registry.names("volo.sources"):
         return _make(spec, f"--source {spec.name}", clock)
     if spec.file is None and spec.name not in profile_names():
-        raise PluginError(f"unknown source {spec.name!r}", reason=Reason.NOT_FOUND, hint=_known())
+        raise PluginError(f"unknown source {spec.name!r}", reason=Reason.NOT_FOUND, hint=known_sources())
     profile = load_profile(spec.file or spec.name)
     return ProfiledSource(_make(_merged(profile, spec), f"--source {spec.name}", clock), profile)
 

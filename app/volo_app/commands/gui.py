@@ -74,7 +74,7 @@ def run(args: argparse.Namespace, console: Console) -> dict[str, object]:
     _check(args, simulated)
 
     from volo_app.desk.app import DeskOptions, run_desk
-    from volo_app.desk.process import DeskSettings
+    from volo_app.desk.settings import DeskSettings
     from volo_app.session import default_workspace
     from volo_paradigms.layout import load_layout
 

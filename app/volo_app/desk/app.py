@@ -19,7 +19,7 @@ from volo_app.desk.autopilot import Autopilot
 from volo_app.desk.link import EngineLink
 from volo_app.desk.messages import Order
 from volo_app.desk.model import DeskModel
-from volo_app.desk.process import DeskSettings
+from volo_app.desk.settings import DeskSettings
 from volo_app.desk.theme import apply_theme
 from volo_app.desk.window import DeskWindow
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 from multiprocessing import get_context
 
 from volo_app.desk.messages import Order, Snapshot
-from volo_app.desk.process import DeskSettings, engine_main
+from volo_app.desk.process import engine_main
+from volo_app.desk.settings import DeskSettings
 from volo_app.outbox import Outbox
 
 __all__ = ["EngineLink"]

@@ -14,7 +14,7 @@ from volo_acquisition.sources.synthetic import SyntheticSource
 from volo_acquisition.types import Item, Marker, StreamInfo
 from volo_app.commands.replay import told
 from volo_app.desk.messages import Calibrate, Phase, Replay, Spell, Steer, Watch
-from volo_app.desk.process import DeskSettings
+from volo_app.desk.settings import DeskSettings
 from volo_app.desk.tasks import DeskTask, ImageryTask, SsvepTask, is_simulated, make_task
 from volo_app.desk.telemetry import Telemetry
 from volo_app.engine import Engine, RunResult

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Protocol
 
 from volo_acquisition.sources.spec import parse_spec
-from volo_app.desk.process import DeskSettings
+from volo_app.desk.settings import DeskSettings
 from volo_app.imagery import FEEDBACK_LENGTHS_S, IMAGERY_OFFSET_S, imagery_chain
 from volo_app.presets import LONG_LENGTHS_S, SPELLER_LENGTHS_S, VISUAL_LATENCY_S, ssvep_chain
 from volo_app.simulation import Willing

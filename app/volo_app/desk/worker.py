@@ -10,8 +10,8 @@ from multiprocessing.connection import Connection
 
 from volo_acquisition.clock import SessionClock
 from volo_app.desk.messages import Calibrate, GrabScreen, Order, Phase, Replay, Spell, Steer, Stop, Watch
-from volo_app.desk.process import DeskSettings
 from volo_app.desk.runs import Runs
+from volo_app.desk.settings import DeskSettings
 from volo_app.desk.telemetry import Telemetry
 from volo_app.engine import Engine
 from volo_app.failures import describe, write_crash_log

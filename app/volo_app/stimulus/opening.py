@@ -12,9 +12,9 @@ from PySide6.QtGui import QGuiApplication, QOpenGLContext, QSurfaceFormat
 
 from volo_acquisition.errors import VoloError
 from volo_app.stimulus.messages import Failed
-from volo_app.stimulus.process import ScreenSettings
 from volo_app.stimulus.profile import load_display
 from volo_app.stimulus.renderer import RendererError
+from volo_app.stimulus.settings import ScreenSettings
 from volo_app.stimulus.window import StimulusWindow
 from volo_paradigms.layout import load_layout
 

@@ -26,9 +26,9 @@ from volo_app.stimulus.guard import Guard
 from volo_app.stimulus.messages import Blank, Failed, Frames, Grab, Grabbed, Leave, Ready, ScreenInfo, Shown
 from volo_app.stimulus.pace import Pace, PaceFinder
 from volo_app.stimulus.picture import Picture
-from volo_app.stimulus.process import ScreenSettings
 from volo_app.stimulus.profile import DisplayProfile
 from volo_app.stimulus.renderer import Renderer
+from volo_app.stimulus.settings import ScreenSettings
 from volo_paradigms.grammar import (
     FLASH,
     HELP,
