@@ -45,6 +45,7 @@ COMMANDS: Mapping[str, Command] = {
     "monitor": Command("volo_app.commands.monitor", "watch a run that is going on, from outside"),
     "verify": Command("volo_app.commands.verify", "check that a recording is whole"),
     "repair": Command("volo_app.commands.repair", "save what can be read from a damaged recording"),
+    "sessions": Command("volo_app.commands.sessions", "list sessions, go on after a crash, delete on withdrawal"),
     "import": Command("volo_app.commands.import_", "turn a recording of another program into XDF"),
     "train": Command("volo_app.commands.train", "fit a decoder to a calibration recording"),
     "export": Command("volo_app.commands.export", "write a trained decoder as one ONNX file"),

@@ -7,6 +7,8 @@ folder. This module knows names and folders only; recordings and decoders are wr
 
 from __future__ import annotations
 
+import contextlib
+import json
 import os
 import platform
 import re
@@ -16,14 +18,19 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from volo_acquisition.errors import FileError, Reason
 from volo_app.json_values import dump_json, plain
 
+if TYPE_CHECKING:
+    from volo_acquisition.recording.leftovers import Leftover
+
 __all__ = [
     "SCHEMA",
+    "SESSION_FILE",
     "Session",
+    "check_code",
     "create_session",
     "default_workspace",
     "find_session",
@@ -38,7 +45,8 @@ SCHEMA = "volo.session/1"
 
 _CODE = re.compile(r"[A-Za-z0-9]{1,32}")
 _NUMBERED = re.compile(r"ses-(\d{2,})")
-_SESSION_FILE = "session.toml"
+#: In every session's folder.
+SESSION_FILE = "session.toml"
 _VERSIONS_OF = ("volo", "numpy", "scipy", "scikit-learn", "mne", "brainflow", "pylsl", "pyxdf", "onnxruntime", "torch")
 
 
@@ -78,7 +86,7 @@ class Session:
         FileError
             If the folder cannot be made.
         """
-        _check_code("task", task)
+        check_code("task", task)
         if run < 1:
             raise ValueError(f"run: got {run}, the first run is 1")
         folder = _make_folder(self.folder / "sourcedata")
@@ -90,6 +98,25 @@ class Session:
         while (path := self.run_path(task, run)).exists() or path.with_name(path.name + ".part").exists():
             run += 1
         return run
+
+    def repair(self) -> list[Leftover]:
+        """Make whole what a crash left of the recordings, and write it down; what is being recorded is left alone.
+
+        Raises
+        ------
+        FileError
+            If the journal cannot be written.
+        """
+        from volo_acquisition.recording.leftovers import repair_leftovers
+
+        found = repair_leftovers(self.folder / "sourcedata")
+        for leftover in found:
+            report = leftover.report
+            what = {"why": leftover.problem}
+            if report is not None:
+                what = {"dropped_bytes": report.dropped_bytes, "samples": report.samples}
+            self.journal("repaired" if report else "not_repaired", file=leftover.part.name, **what)
+        return found
 
     def decoder_dir(self, name: str) -> Path:
         """Return the folder of the decoder `name`, which exists afterwards.
@@ -141,7 +168,7 @@ def default_workspace() -> Path:
 
 
 def create_session(workspace: Path, participant: str, *, task: str, settings: Mapping[str, Any]) -> Session:
-    """Make the next session folder of `participant` and write its ``session.toml``.
+    """Make the next session folder of `participant` and write its ``session.toml``; repair what crashes left before.
 
     Parameters
     ----------
@@ -157,14 +184,18 @@ def create_session(workspace: Path, participant: str, *, task: str, settings: Ma
     Raises
     ------
     FileError
-        If a code is not allowed (INVALID), or the folder cannot be written (NOT_WRITABLE).
+        If a code is not allowed, or its person withdrew (INVALID), or the folder cannot be written (NOT_WRITABLE).
     """
     for name, code in (("participant", participant), ("task", task)):
         try:
-            _check_code(name, code)
+            check_code(name, code)
         except ValueError as error:
             raise FileError(str(error), reason=Reason.INVALID, hint="a code, never a person's name") from error
-    folder, number = _next_folder(_make_folder(workspace.absolute() / f"sub-{participant}"))
+    workspace = workspace.absolute()
+    buried = _buried_number(workspace, participant)
+    of_participant = _make_folder(workspace / f"sub-{participant}")
+    _repair_earlier(of_participant)
+    folder, number = _next_folder(of_participant, buried)
     session = Session(folder, participant, number, task)
     content = {
         "schema": SCHEMA,
@@ -177,12 +208,21 @@ def create_session(workspace: Path, participant: str, *, task: str, settings: Ma
     }
     import tomli_w
 
-    path = folder / _SESSION_FILE
+    path = folder / SESSION_FILE
     try:
         path.write_text(tomli_w.dumps(content), encoding="utf-8", newline="\n")
     except OSError as error:
         raise _not_writable(path, error) from error
     return session
+
+
+def _repair_earlier(participant_folder: Path) -> None:
+    """Make whole what crashes left in the earlier sessions of a participant."""
+    for folder in sorted({part.parents[1] for part in participant_folder.glob("ses-*/sourcedata/*.xdf.part")}):
+        with contextlib.suppress(
+            FileError
+        ):  # an old session that cannot be read must not keep a new one from beginning
+            load_session(folder).repair()
 
 
 def load_session(folder: Path) -> Session:
@@ -193,11 +233,11 @@ def load_session(folder: Path) -> Session:
     FileError
         If there is no ``session.toml``, it is damaged, or it was written by a newer Volo.
     """
-    path = folder / _SESSION_FILE
+    path = folder / SESSION_FILE
     try:
         content = tomllib.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError as error:
-        raise FileError(f"{folder}: holds no {_SESSION_FILE}", reason=Reason.NOT_FOUND) from error
+        raise FileError(f"{folder}: holds no {SESSION_FILE}", reason=Reason.NOT_FOUND) from error
     except OSError as error:
         raise FileError(f"{path}: cannot be read: {error.strerror}", reason=Reason.NOT_FOUND) from error
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
@@ -223,10 +263,10 @@ def find_session(path: Path) -> Session:
     """
     start = path.absolute()
     for folder in (start, *start.parents):
-        if (folder / _SESSION_FILE).is_file():
+        if (folder / SESSION_FILE).is_file():
             return load_session(folder)
     raise FileError(
-        f"{path}: belongs to no session: there is no {_SESSION_FILE} in any folder above it",
+        f"{path}: belongs to no session: there is no {SESSION_FILE} in any folder above it",
         reason=Reason.NOT_FOUND,
         hint="name a recording inside a session folder",
     )
@@ -244,15 +284,52 @@ def _check_schema(path: Path, schema: object) -> None:
         )
 
 
-def _check_code(name: str, code: str) -> None:
+def check_code(name: str, code: str) -> None:
+    """Raise ValueError unless `code` is of 1 to 32 letters and digits, which leads out of no folder."""
     if not _CODE.fullmatch(code):
         raise ValueError(f"{name}: got {code!r}, allowed are 1 to 32 of the letters A-Z, a-z and digits")
 
 
-def _next_folder(participant_folder: Path) -> tuple[Path, int]:
+def tombstones_path(workspace: Path) -> Path:
+    """Return where a workspace keeps the log of what was deleted."""
+    return workspace / "tombstones.jsonl"
+
+
+def _buried_number(workspace: Path, participant: str) -> int:
+    """Return the highest number among the deleted sessions of a participant, which is not used again.
+
+    Raises
+    ------
+    FileError
+        If the participant withdrew.
+    """
+    try:
+        lines = tombstones_path(workspace).read_text(encoding="utf-8").splitlines()
+    except OSError:
+        return 0
+    highest = 0
+    for line in lines:
+        try:
+            entry = json.loads(line)
+            if entry["participant"].lower() != participant.lower():
+                continue
+            highest = max([highest, *(int(number) for number in entry["sessions"])])
+            withdrew = entry["kind"] == "participant"
+        except (ValueError, KeyError, TypeError, AttributeError):
+            continue
+        if withdrew:
+            raise FileError(
+                f"participant: got {participant!r}, whose person withdrew and whose data were deleted",
+                reason=Reason.INVALID,
+                hint="give the person a new code",
+            )
+    return highest
+
+
+def _next_folder(participant_folder: Path, buried: int) -> tuple[Path, int]:
     """Make the folder after the last session; two programs at once get two folders."""
     taken = [int(match[1]) for entry in participant_folder.iterdir() if (match := _NUMBERED.fullmatch(entry.name))]
-    number = max(taken, default=0) + 1
+    number = max([buried, *taken]) + 1
     while True:
         folder = participant_folder / f"ses-{number:02d}"
         try:

@@ -3,9 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from figures import note_outcome, row_of
+
+
+@pytest.fixture(scope="session")
+def spelled(tmp_path_factory: pytest.TempPathFactory) -> tuple[str, Path]:
+    """A run of the engine on a simulated participant: its fingerprint, and its recording in a session's folder."""
+    from volo_app.demo import DemoSettings, calibrate, spell, train_speller
+    from volo_app.session import create_session
+
+    settings = DemoSettings(text="HI", n_blocks=3)
+    session = create_session(tmp_path_factory.mktemp("workspace"), "REPLAY", task="ssvep", settings={})
+    calibrate(session, settings)
+    result, _ = spell(session, settings, train_speller(session, settings))
+    return result.sha256, session.run_path("ssvep", 2)
 
 
 @pytest.hookimpl(wrapper=True, trylast=True)

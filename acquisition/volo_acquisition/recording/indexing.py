@@ -75,8 +75,11 @@ class IndexMap:
         """Return the absolute index that follows the first `n_samples` of the file."""
         if n_samples == 0:
             return 0
-        written = n_samples - 1 + self._lost[bisect_right(self._read_rows, n_samples - 1) - 1]
-        return self.at(written) + 1
+        return self.at(self.written(n_samples - 1)) + 1
+
+    def written(self, row: int) -> int:
+        """Return as which the writer counted the sample that is the `row`-th in the file."""
+        return row + self._lost[bisect_right(self._read_rows, row) - 1]
 
     def at(self, written: int) -> int:
         """Return the absolute index of the sample the writer counted as its `written`-th."""

@@ -129,7 +129,7 @@ def check_space(folder: Path, infos: Sequence[StreamInfo], duration_s: float | N
     Parameters
     ----------
     folder : Path
-        Where it is to be recorded; exists.
+        Where it is to be recorded; need not be there yet.
     infos : sequence of StreamInfo
         What is to be recorded.
     duration_s : float or None
@@ -145,7 +145,8 @@ def check_space(folder: Path, infos: Sequence[StreamInfo], duration_s: float | N
     FileError
         If the run needs more than there is (DISK_FULL).
     """
-    free, rate = free_bytes(folder), rate_bytes_per_s(infos)
+    there = next((place for place in (folder, *folder.parents) if place.is_dir()), Path.cwd())
+    free, rate = free_bytes(there), rate_bytes_per_s(infos)
     needed = LEAST_BYTES + MARGIN * rate * (duration_s or 0.0)
     if free < needed:
         raise FileError(

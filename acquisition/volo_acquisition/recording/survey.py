@@ -5,6 +5,7 @@ Reading, verifying and repairing all begin here, so that they agree on what is t
 
 from __future__ import annotations
 
+import math
 import zlib
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -103,6 +104,7 @@ class Survey:
     lost: list[str] = field(default_factory=list)
     _unsure: list[tuple[int, int, int]] = field(default_factory=list)
     _n_hurt_since_check: int = 0
+    _untimed: dict[str, tuple[int, int, int]] = field(default_factory=dict)
     _suspects: dict[int, int] = field(default_factory=dict)
     _damaged_since_check: bool = False
 
@@ -179,12 +181,29 @@ class Survey:
         first = self.index[entry.stream].at(before)
         rate_hz = self.heads[entry.stream].info.rate_hz
         begin = extent.last + (1.0 / rate_hz if rate_hz else 0.0)
-        if extent.count == 0 and isinstance(piece, Samples) and len(piece.times):
-            begin = float(piece.times[0])
+        if extent.count == 0:  # its own stamps if they can be read, else those that come after it
+            begin = float(piece.times[0]) if isinstance(piece, Samples) and len(piece.times) else math.nan
         begin += max(0, before - extent.count - self.index[entry.stream].n_lost) / rate_hz if rate_hz else 0.0
         end = begin + ((n - 1) / rate_hz if rate_hz else 0.0)
         when = f"{begin:.3f} s to {end:.3f} s" if rate_hz else f"after {begin:.3f} s"
-        return f"{where}: {name}, samples {first} to {first + n - 1}, {when}: {what}"
+        line = f"{where}: {name}, samples {first} to {first + n - 1}, "
+        if math.isnan(begin) and rate_hz:
+            self._untimed[line] = entry.stream, before, n
+            return f"{line}{what}"
+        return f"{line}{when}: {what}"
+
+    def settle(self) -> None:
+        """Tell the times of damage before a stream's first readable stamp, now that it is known."""
+        for k, text in enumerate(self.lost):
+            line = text[: text.rfind(", ") + 2]
+            if line not in self._untimed:
+                continue
+            number, before, n = self._untimed[line]
+            extent, rate_hz = self.extents[number], self.heads[number].info.rate_hz
+            if extent.count:
+                begin = extent.first - (self.index[number].written(0) - before) / rate_hz
+                what = text.removeprefix(line)
+                self.lost[k] = f"{line}{begin:.3f} s to {begin + (n - 1) / rate_hz:.3f} s: {what}"
 
     def _take_damage(self, piece: Damage) -> None:
         self.damages.append(piece)
@@ -353,6 +372,7 @@ def survey(path: Path, on_piece: Callable[[Survey, Piece], None] | None = None) 
                     _require_schema(path, piece)
                 if on_piece is not None:
                     on_piece(result, piece)
+            result.settle()
     except OSError as error:
         reason = Reason.NOT_FOUND if isinstance(error, FileNotFoundError) else Reason.INVALID
         raise FileError(f"{path} cannot be read: {error.strerror}", reason=reason, hint="check the name") from error

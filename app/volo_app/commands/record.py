@@ -61,7 +61,9 @@ def run(args: argparse.Namespace, console: Console) -> dict[str, object]:
         from volo_acquisition.sources.spec import parse_spec
 
         infos = recording.open()
-        recorder = _make_recorder(Path(args.out).absolute(), parse_spec(args.source).name, infos)
+        folder = Path(args.out).absolute()
+        _prepare(folder, infos, args.duration, console)
+        recorder = _make_recorder(folder, parse_spec(args.source).name, infos)
         recording.record(recorder, recorder.path)
         tally = recording.tally
         bar = _LateBar(console, stack, args.duration)
@@ -107,6 +109,20 @@ def _seconds(text: str) -> float:
 def _is_simulated(infos: Sequence[StreamInfo]) -> bool:
     """Return whether a source says of itself that its person is simulated."""
     return any("simulated" in info.source.lower() for info in infos)
+
+
+def _prepare(folder: Path, infos: Sequence[StreamInfo], duration_s: float | None, console: Console) -> None:
+    """Repair what an earlier run left in the folder, and see whether this one fits on the disk."""
+    from volo_acquisition.recording.leftovers import repair_leftovers
+    from volo_acquisition.recording.space import check_space
+
+    for leftover in repair_leftovers(folder):
+        if leftover.report is None:
+            console.warn(f"left by an earlier run: {leftover.problem}")
+        else:
+            console.print(f"{leftover.report.path}: left by an earlier run, repaired")
+    if warning := check_space(folder, infos, duration_s):
+        console.warn(warning)
 
 
 def _make_recorder(folder: Path, name: str, infos: Sequence[StreamInfo]) -> XdfRecorder:
