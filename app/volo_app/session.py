@@ -112,7 +112,7 @@ class Session:
         found = repair_leftovers(self.folder / "sourcedata")
         for leftover in found:
             report = leftover.report
-            what = {"why": leftover.problem}
+            what: dict[str, object] = {"why": leftover.problem}
             if report is not None:
                 what = {"dropped_bytes": report.dropped_bytes, "samples": report.samples}
             self.journal("repaired" if report else "not_repaired", file=leftover.part.name, **what)
@@ -219,9 +219,7 @@ def create_session(workspace: Path, participant: str, *, task: str, settings: Ma
 def _repair_earlier(participant_folder: Path) -> None:
     """Make whole what crashes left in the earlier sessions of a participant."""
     for folder in sorted({part.parents[1] for part in participant_folder.glob("ses-*/sourcedata/*.xdf.part")}):
-        with contextlib.suppress(
-            FileError
-        ):  # an old session that cannot be read must not keep a new one from beginning
+        with contextlib.suppress(FileError):  # it must not keep a new session from beginning
             load_session(folder).repair()
 
 
