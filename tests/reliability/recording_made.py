@@ -42,7 +42,7 @@ def record(path: Path, n_chunks: int = 20) -> Path:
 
 
 #: Records in real time until it is killed: 8 channels at 250 Hz, a marker now and then; what it took is in "pulse":
-#: stamp of the last sample, number of markers, when it was last alive, stamp of the last marker.
+#: stamp of the last sample, number of markers, when it was last alive, when it began.
 CHILD = """
 import sys
 from pathlib import Path
@@ -59,6 +59,7 @@ recorder = XdfRecorder(folder / "run.xdf")
 if not only_markers:
     recorder.add_stream(info)
 start, sent, marks, rounds = clock.now(), 0, 0, 0
+pulse[3] = start
 while True:
     now = clock.now()
     n = int((now - start) * 250.0) - sent
@@ -72,7 +73,7 @@ while True:
         if rounds % 3 == 0:
             recorder.write_item(Marker(now, "mark", {"n": marks}))
             marks += 1
-            pulse[1], pulse[3] = marks, now
+            pulse[1] = marks
     pulse[2] = clock.now()
     clock.sleep(0.002)
 """
@@ -103,12 +104,12 @@ class Killed:
             self.clock.sleep(0.005)
 
     def kill(self) -> tuple[float, int, float]:
-        """Kill it; return the stamp of the last sample it took, its markers, and when it was last alive."""
+        """Kill it; return the stamp of the last sample it took, its markers, and when it began."""
         if self._group:
             os.killpg(self.process.pid, 9)
         else:
             self.process.kill()
         self.process.wait()
-        taken, markers, alive, _ = self._pulse.tolist()
+        taken, markers, _, began = self._pulse.tolist()
         del self._pulse
-        return taken, int(markers), alive
+        return taken, int(markers), began

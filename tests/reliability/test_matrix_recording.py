@@ -19,7 +19,7 @@ from volo_acquisition.recording.reader import Recording
 from volo_acquisition.recording.verify import verify
 
 
-def after_kill(folder: Path, taken: float, n_markers: int) -> tuple[float, int]:
+def after_kill(folder: Path, taken: float, n_markers: int, began: float) -> tuple[float, int]:
     """Repair as the next start does, check that it is an exact prefix; return the loss in s, and lost markers."""
     (leftover,) = repair_leftovers(folder)
     assert leftover.report is not None, leftover.problem
@@ -39,7 +39,7 @@ def after_kill(folder: Path, taken: float, n_markers: int) -> tuple[float, int]:
     (other,) = [s for s in pyxdf.load_xdf(path)[0] if s["info"]["name"][0] == "eeg"]
     assert np.array_equal(other["time_series"], expected)
     assert np.array_equal(other["time_stamps"], stream.times)
-    last = float(stream.times[-1]) if len(stream) else taken - 1.0
+    last = float(stream.times[-1]) if len(stream) else began
     return taken - last, lost_markers
 
 
@@ -53,9 +53,9 @@ def kill_many(folder: Path, n: int, at_once: int, seed: int) -> tuple[list[float
             child.wait_for_data()
         for child in group:
             child.clock.sleep(random.uniform(0.0, 0.6))
-            taken, n_markers, _ = child.kill()
+            taken, n_markers, began = child.kill()
             try:
-                loss, lost = after_kill(child.folder, taken, n_markers)
+                loss, lost = after_kill(child.folder, taken, n_markers, began)
             except FileError:
                 n_unreadable += 1
                 continue
@@ -88,9 +88,9 @@ def test_a_whole_process_group_is_killed(tmp_path: Path, n: int) -> None:
         child = Killed(tmp_path / str(k), grandchild=True)
         child.wait_for_data()
         child.clock.sleep(0.3)
-        taken, n_markers, _ = child.kill()
+        taken, n_markers, began = child.kill()
         _wait_gone(child, tmp_path / str(k))
-        loss, lost = after_kill(tmp_path / str(k), taken, n_markers)
+        loss, lost = after_kill(tmp_path / str(k), taken, n_markers, began)
         assert lost == 0
         losses.append(1000.0 * loss)
     note_figure(
@@ -113,8 +113,8 @@ def test_a_recording_of_markers_only_is_killed(tmp_path: Path, make: Callable[..
     child = make(tmp_path, "markers")
     child.wait_for_data()
     child.clock.sleep(1.0)
-    taken, n_markers, _ = child.kill()
+    taken, n_markers, began = child.kill()
     assert n_markers > 5
-    _, lost = after_kill(tmp_path, taken, n_markers)
+    _, lost = after_kill(tmp_path, taken, n_markers, began)
     note_figure("R9", f"{n_markers} markers taken, {lost} lost, file readable", held=lost == 0)
     assert lost == 0

@@ -41,5 +41,10 @@ def run(args: argparse.Namespace, console: Console) -> dict[str, object]:
         console.print(f"problem: {problem}")
     if not report.ok:
         raise CommandFailed(fields, f"{path}: {len(report.problems)} problems (volo repair saves what can be read)")
-    console.print("whole" if report.complete else "in order, but not closed; volo repair completes it")
+    if report.complete:
+        console.print("whole")
+    elif any("ended early" in problem for problem in report.problems):
+        console.print("in order, but the run ended early")
+    else:
+        console.print("in order, but not closed; volo repair completes it")
     return fields
