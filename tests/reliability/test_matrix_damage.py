@@ -224,6 +224,7 @@ sys.path.insert(0, sys.argv[3])
 from xdf_mutants import peak_mb
 from pathlib import Path
 import numpy as np
+from volo_acquisition.clock import SessionClock
 from volo_acquisition.recording.recorder import XdfRecorder
 from volo_acquisition.recording.verify import verify
 from volo_acquisition.types import Channel, Chunk, StreamInfo

@@ -9,12 +9,12 @@ import re
 import struct
 import uuid
 from pathlib import Path
+from time import process_time
 
 import pytest
 from figures import note_figure
 from recording_made import EEG, eeg_chunk
 
-from volo_acquisition.clock import SessionClock
 from volo_acquisition.errors import FileError, Reason
 from volo_acquisition.recording.reader import Recording
 from volo_acquisition.recording.recorder import XdfRecorder
@@ -52,13 +52,12 @@ def test_hostile_headers_are_refused_at_once(tmp_path: Path, xml: str, place: st
     data += chunk(6, struct.pack("<I", 1) + (xml if place == "footer" else "<info/>").encode())
     path = tmp_path / "x.xdf"
     path.write_bytes(data)
-    clock = SessionClock()
-    t0 = clock.now()
+    t0 = process_time()  # of the processor: a busy machine may stand still meanwhile
     try:
         problems = Recording.open(path).problems
     except FileError as error:
         problems = (error.message,)
-    took_s = clock.now() - t0
+    took_s = process_time() - t0
     note_figure("S9", "entity bombs, 200,000 levels, external entities in three places: refused", held=took_s <= 1.0)
     assert problems
     assert took_s <= 1.0

@@ -111,7 +111,7 @@ class Survey:
     @property
     def problems(self) -> list[str]:
         """Return what is damaged, one line each, at most twenty."""
-        lines = [f"bytes {d.offset} to {d.stop}: {d.what}" for d in self.damages] + self.lost + self.changed
+        lines = self.changed + [f"bytes {d.offset} to {d.stop}: {d.what}" for d in self.damages] + self.lost
         more = len(lines) - _MAX_PROBLEMS
         return lines if more <= 0 else [*lines[:_MAX_PROBLEMS], f"and {more} more"]
 
