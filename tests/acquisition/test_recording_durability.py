@@ -355,9 +355,8 @@ def test_an_error_of_the_disk_behind_our_back_is_told_by_a_later_write(
     def fail(fd: int) -> None:
         raise OSError(errno.EIO, os.strerror(errno.EIO))
 
-    monkeypatch.setattr(durable, "SYNC_PERIOD_S", 0.001)
-    monkeypatch.setattr(durable, "_datasync", fail)
     recorder = XdfRecorder(tmp_path / "x.xdf")
+    monkeypatch.setattr(durable, "_datasync", fail)
     clock = SessionClock()
     give_up = clock.now() + 30.0
     with pytest.raises(FileError) as caught:

@@ -15,12 +15,15 @@ PATIENCE_S = 0.1
 #: How much may wait while the disk is stalled, bytes: 60 s of 256 channels of float32 at 4 kHz.
 LIMIT_BYTES = 1 << 28
 
+#: How long a write waits for room when so much waits already, seconds.
+STUCK_S = 30.0
+
 
 class WriteBehind:
     """Hands pieces, in order, to a function that writes them.
 
     As long as the disk keeps up, `write` returns when the piece is written. When it does not, pieces wait in memory and
-    `write` returns at once, until the disk has caught up. Used from one thread; its own is ``volo-recorder-write``.
+    `write` returns at once, until the disk answers again. Used from one thread; its own is ``volo-recorder-write``.
 
     Parameters
     ----------
@@ -44,7 +47,8 @@ class WriteBehind:
         self._write = write
         self._pieces: deque[bytes] = deque()
         self._waiting_bytes = 0
-        self._stalled = False
+        self._answers = True
+        self._n_written = 0
         self._leave = False
         self._error: OSError | None = None
         self._changed = threading.Condition()
@@ -61,19 +65,22 @@ class WriteBehind:
         """
         with self._changed:
             self._raise_error()
-            if self._waiting_bytes + len(piece) > LIMIT_BYTES:
+            if not self._changed.wait_for(lambda: self._has_room(len(piece)), STUCK_S):
                 what = f"the disk does not answer and {self._waiting_bytes >> 20} MiB wait for it"
                 raise TimeoutError(errno.ETIMEDOUT, what)
+            self._raise_error()
             self._pieces.append(piece)
             self._waiting_bytes += len(piece)
             self.high_water_bytes = max(self.high_water_bytes, self._waiting_bytes)
             self._changed.notify_all()
-            if self._stalled and self._pieces[0] is piece:
-                self._stalled = False  # it has caught up
-            if not self._stalled and not self._changed.wait_for(self._is_idle, PATIENCE_S):
-                self._stalled = True
+            before = self._n_written
+            if self._answers and not self._changed.wait_for(self._is_idle, PATIENCE_S) and self._n_written == before:
+                self._answers = False
                 self.n_stalls += 1
             self._raise_error()
+
+    def _has_room(self, n_bytes: int) -> bool:
+        return self._waiting_bytes + n_bytes <= LIMIT_BYTES or self._error is not None
 
     def drain(self, timeout_s: float) -> None:
         """Wait until everything is written, and end the thread.
@@ -116,6 +123,8 @@ class WriteBehind:
                 if error is None:
                     self._pieces.popleft()
                     self._waiting_bytes -= len(piece)
+                    self._n_written += 1
+                    self._answers = True
                 self._changed.notify_all()
                 if error is not None:
                     return

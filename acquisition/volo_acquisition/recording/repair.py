@@ -130,7 +130,9 @@ class _Plan:
         _join(self.everything, piece)
         if view.own and isinstance(piece, Samples) and view.names[piece.number] in (xdf.CHECKS, xdf.SEGMENTS):
             return
-        if view.own and (piece.offset in view.senseless or (isinstance(piece, Boundary) and piece.raw != _BOUNDARY)):
+        if isinstance(piece, Boundary) and piece.raw != _BOUNDARY:  # whose file it is may be known only later
+            return
+        if view.own and piece.offset in view.senseless:
             return
         if not isinstance(piece, (FileHead, Boundary)) and _is_miscalled(view, piece.number):
             return

@@ -11,6 +11,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import numpy as np
+
 from volo_acquisition.errors import FileError, Reason
 from volo_acquisition.recording import xdf
 from volo_acquisition.recording.crc32c import crc32c
@@ -182,7 +184,10 @@ class Survey:
         rate_hz = self.heads[entry.stream].info.rate_hz
         begin = extent.last + (1.0 / rate_hz if rate_hz else 0.0)
         if extent.count == 0:  # its own stamps if they can be read, else those that come after it
-            begin = float(piece.times[0]) if isinstance(piece, Samples) and len(piece.times) else math.nan
+            begin = math.nan
+            if isinstance(piece, Samples) and len(piece.times):
+                steps = np.arange(len(piece.times)) / rate_hz if rate_hz else 0.0
+                begin = float(np.median(piece.times - steps))  # one of them may be what was changed
         begin += max(0, before - extent.count - self.index[entry.stream].n_lost) / rate_hz if rate_hz else 0.0
         end = begin + ((n - 1) / rate_hz if rate_hz else 0.0)
         when = f"{begin:.3f} s to {end:.3f} s" if rate_hz else f"after {begin:.3f} s"
