@@ -373,7 +373,7 @@ def survey(path: Path, on_piece: Callable[[Survey, Piece], None] | None = None) 
                 )
             for piece in walk(file, size, result.sidecar):
                 result.take(piece)
-                if isinstance(piece, FileHead):
+                if isinstance(piece, FileHead) and not result.changed:  # else the index says that it was another
                     _require_schema(path, piece)
                 if on_piece is not None:
                     on_piece(result, piece)
