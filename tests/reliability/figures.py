@@ -59,8 +59,5 @@ def _append(entry: dict[str, object]) -> None:
     named = os.environ.get("VOLO_FIGURES", "").strip()
     if named:
         line = json.dumps(entry, ensure_ascii=False) + "\n"
-        fd = os.open(named, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)  # one write: tests may run at once
-        try:
-            os.write(fd, line.encode())
-        finally:
-            os.close(fd)
+        with Path(named).open("ab", buffering=0) as file:  # one write: tests may run at once, and may patch os.write
+            file.write(line.encode())
