@@ -100,11 +100,11 @@ def test_a_run_presented_elsewhere_trains_a_decoder_and_is_decoded_online(tmp_pa
     calibration, spelling = tmp_path / "calibration.xdf", tmp_path / "spelling.xdf"
     record(calibration, stream, "--blocks", "3")
     fitted = train_file(calibration, lambda info: ssvep_chain("etrca", FOUR, info.rate_hz))
-    result = record(spelling, stream, "--blocks", "2", chain=fitted, seed=2)
+    result = record(spelling, stream, "--blocks", "1", chain=fitted, seed=2)
     targets = {m.payload["trial"]: m.payload["target"] for m in result.markers if m.label == ONSET}
     decided = {d.group: d.label for d in result.decisions}
-    assert len(targets) == 8
-    assert sum(decided.get(trial) == target for trial, target in targets.items()) >= 7
+    assert len(targets) == 4
+    assert sum(decided.get(trial) == target for trial, target in targets.items()) >= 3
 
 
 @pytest.mark.parametrize("name", ["presenter_psychopy.py", "VoloPresenter.cs", "volo_presenter.m"])

@@ -98,7 +98,7 @@ def test_u2_windows_that_come_and_go_leave_nothing_behind(display: str) -> None:
         pass
     gc.collect()
     before = (open_files(), threading.active_count())
-    for _ in range(25):
+    for _ in range(10):
         with ScreenProcess(WINDOW) as screen:
             screen.present(Scene("gaze", 0, 0.0, "trial/start", {"trial": 0, "cue": None}), 0.0)
     del screen

@@ -128,16 +128,13 @@ def window(life: Path, **settings: object) -> ScreenProcess:
     )
 
 
-def grey_after(tmp_path: Path, role: str, cause: str, number: int, n_windows: int = 1) -> list[float]:
-    """Return the seconds from the cause (the flag, or half a second without a beat) to the first grey frame.
-
-    Of several windows at once, each watches for itself; they share the machine, which makes it harder.
-    """
+def grey_after(tmp_path: Path, role: str, cause: str, number: int) -> list[float]:
+    """Return the seconds from the cause (the flag, or half a second without a beat) to the first grey frame."""
     path = tmp_path / f"{number}.life"
     with ExitStack() as stack:
         life = stack.enter_context(LifeSigns.create(path, ROLES))
         other = stack.enter_context(beating(path, role))
-        screens = [stack.enter_context(window(path)) for _ in range(n_windows)]
+        screens = [stack.enter_context(window(path))]
         clock = SessionClock()
         for screen in screens:
             screen.present(FLICKER, 0.0)
