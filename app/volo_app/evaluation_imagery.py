@@ -32,7 +32,7 @@ def evaluate_eegmmidb(
     data_root : Path
         Holds the subjects' folders, or is one.
     decoder : str
-        ``"csp_lda"`` or ``"band_power_lda"``.
+        One of `volo_app.imagery.IMAGERY_DECODERS`.
     window_s : float
         Length of the window, from 0.5 s after the cue.
     task : str
@@ -51,7 +51,6 @@ def evaluate_eegmmidb(
     DecoderError
         If the decoder is not made for imagery, or lacks a channel.
     """
-    spec = imagery_chain(decoder, lengths_s=(window_s,))
     evaluation = Evaluation()
     for subject in only or eegmmidb.subjects(data_root):
         runs = eegmmidb.load_runs(data_root, subject, task)
@@ -59,6 +58,7 @@ def evaluate_eegmmidb(
         if problem:
             evaluation.left_out.append(f"subject {subject}: {problem}")
         else:
+            spec = imagery_chain(decoder, lengths_s=(window_s,), info=runs[0].info)
             for run in runs:
                 fitted = fit_to_others(spec, [other for other in runs if other is not run])
                 evaluation.add(run, decode_recorded(fitted, run, chunk_samples))

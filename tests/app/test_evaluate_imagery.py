@@ -187,4 +187,4 @@ def test_the_command_tells_class_by_class_and_where_chance_ends(
 def test_a_task_belongs_to_imagery(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     options = ["evaluate", "--dataset", "ssvep_exo", "--data-root", str(tmp_path), "--task", "left_right"]
     assert main(options) == 2
-    assert "--task belongs to --dataset eegmmidb" in capsys.readouterr().err
+    assert "--task left_right is not a task of ssvep_exo" in capsys.readouterr().err

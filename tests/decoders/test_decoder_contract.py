@@ -16,7 +16,9 @@ from volo_decoders.imagery.band_power import BandPowerLda
 from volo_decoders.imagery.chosen import FeatureLda
 from volo_decoders.imagery.csp import CspLda
 from volo_decoders.imagery.fbcsp import Fbcsp
+from volo_decoders.imagery.networks import EegNet, IfNet, ShallowFbcspNet
 from volo_decoders.imagery.riemann import AugmentedCovariance, FgMdm, Mdm, TangentSpace
+from volo_decoders.imagery.stacked import Stacked
 from volo_decoders.imagery.trials import make_imagery_trials
 from volo_decoders.ssvep.cca import CCA
 from volo_decoders.ssvep.dnn import GuneyNet
@@ -65,10 +67,17 @@ FACTORIES: dict[str, Callable[[Trials], Any]] = {
     ),
     "fbcsp": lambda t: Fbcsp(t.n_bands, n_selected=3),
     "feature_lda": lambda t: FeatureLda(t.rate_hz, [f"E{k}" for k in range(t.X.shape[1])], window_s=0.5, step_hz=7.0),
+    "stacked": lambda t: Stacked(t.rate_hz, ["amplitude:5", "csp:5-60"], n_inner=2),
     "mdm": lambda t: Mdm(),
     "fgmdm": lambda t: FgMdm(),
     "tangent_space": lambda t: TangentSpace(),
     "acm": lambda t: AugmentedCovariance(2, 3),
+}
+#: Networks: trained by torch, which takes its time.
+NETWORKS: dict[str, Callable[[Trials], Any]] = {
+    "shallow_fbcsp": lambda t: ShallowFbcspNet(t.rate_hz, n_epochs=30, learning_rate=3e-3),
+    "eegnet": lambda t: EegNet(t.rate_hz, n_epochs=60, learning_rate=1e-2),
+    "ifnet": lambda t: IfNet(t.rate_hz, n_bands=t.n_bands, n_epochs=60, learning_rate=3e-3),
 }
 VARIANTS: dict[str, Callable[[Trials], Any]] = {
     "fbcca-unsquared": lambda t: FACTORIES["fbcca"](t).set_params(squared=False),
@@ -88,6 +97,7 @@ VARIANTS: dict[str, Callable[[Trials], Any]] = {
     "feature_lda-coupled": lambda t: FACTORIES["feature_lda"](t).set_params(
         families=["power", "imaginary_coherence"], select="mrmr", window_s=0.25, n_features=8
     ),
+    "stacked-best": lambda t: FACTORIES["stacked"](t).set_params(combine="best"),
     "tangent_space-svm": lambda t: TangentSpace("svm", "ledoit_wolf"),
     "tangent_space-elastic-net": lambda t: TangentSpace("elastic_net", C=5.0),
     "tangent_space-adapting": lambda t: TangentSpace(adapt_by="riemann"),
@@ -101,6 +111,8 @@ EVERY = {**FACTORIES, **VARIANTS}
 #: Iterative solvers stop, and features are picked, a little earlier or later on rounded input: not to 1e-9.
 UNIT_ROUNDS = {
     "guney",  # single precision
+    "stacked",
+    "stacked-best",
     "fgmdm",
     "tangent_space",
     "tangent_space-elastic-net",
@@ -113,7 +125,7 @@ ORDER_FREE = sorted(set(EVERY) - {"etrca-meegkit", "band_power_lda"} - UNIT_ROUN
 
 
 #: Decoders of where power is missing.
-IMAGERY = ("csp_lda", "band_power_lda", "fbcsp", "feature_lda", "mdm", "fgmdm", "tangent_space", "acm")
+IMAGERY = ("stacked", "csp_lda", "band_power_lda", "fbcsp", "feature_lda", "mdm", "fgmdm", "tangent_space", "acm")
 
 
 def trials_for(name: str) -> Trials:
@@ -124,12 +136,18 @@ def trials_for(name: str) -> Trials:
 
 
 def test_every_registered_decoder_is_tested() -> None:
-    assert sorted(FACTORIES) == names("volo.decoders")
+    assert sorted(FACTORIES | NETWORKS) == names("volo.decoders")
 
 
 @pytest.mark.parametrize("name", sorted(FACTORIES))
 def test_registered_decoder_keeps_the_contract(name: str) -> None:
     check_decoder(load("volo.decoders", name), FACTORIES[name], trials_for(name))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", sorted(NETWORKS))
+def test_network_keeps_the_contract(name: str) -> None:
+    check_decoder(load("volo.decoders", name), NETWORKS[name], make_imagery_trials())
 
 
 def test_imagery_of_two_classes_keeps_the_contract() -> None:

@@ -117,11 +117,17 @@ def _chain(args: argparse.Namespace) -> tuple[Callable[[StreamInfo], ChainSpec],
     if args.feature and args.decoder != "band_power_lda":
         raise WrongUsage("--feature goes with --decoder band_power_lda")
     if args.decoder in IMAGERY_DECODERS:
-        try:
-            chain = imagery_chain(args.decoder, lengths_s=FEEDBACK_LENGTHS_S, features=args.feature or IMAGERY_FEATURES)
-        except ValueError as error:
-            raise WrongUsage(f"--feature: {error}") from error
-        return lambda info: chain, False
+
+        def make(info: StreamInfo) -> ChainSpec:
+            features = args.feature or IMAGERY_FEATURES
+            return imagery_chain(args.decoder, lengths_s=FEEDBACK_LENGTHS_S, features=features, info=info)
+
+        if args.decoder == "band_power_lda":
+            try:
+                imagery_chain(args.decoder, features=args.feature or IMAGERY_FEATURES)
+            except ValueError as error:
+                raise WrongUsage(f"--feature: {error}") from error
+        return make, False
     if args.decoder not in _SPELLER_DECODERS:
         allowed = ", ".join((*_SPELLER_DECODERS, *IMAGERY_DECODERS))
         raise WrongUsage(f"--decoder: got {args.decoder!r}, allowed are {allowed}")
