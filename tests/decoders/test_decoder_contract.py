@@ -75,9 +75,9 @@ FACTORIES: dict[str, Callable[[Trials], Any]] = {
 }
 #: Networks: trained by torch, which takes its time.
 NETWORKS: dict[str, Callable[[Trials], Any]] = {
-    "shallow_fbcsp": lambda t: ShallowFbcspNet(t.rate_hz, n_epochs=30, learning_rate=3e-3),
+    "shallow_fbcsp": lambda t: ShallowFbcspNet(t.rate_hz, n_epochs=15, learning_rate=3e-3),
     "eegnet": lambda t: EegNet(t.rate_hz, n_epochs=60, learning_rate=1e-2),
-    "ifnet": lambda t: IfNet(t.rate_hz, n_bands=t.n_bands, n_epochs=60, learning_rate=3e-3),
+    "ifnet": lambda t: IfNet(t.rate_hz, n_bands=t.n_bands, n_epochs=30, learning_rate=3e-3),
 }
 VARIANTS: dict[str, Callable[[Trials], Any]] = {
     "fbcca-unsquared": lambda t: FACTORIES["fbcca"](t).set_params(squared=False),
@@ -147,7 +147,7 @@ def test_registered_decoder_keeps_the_contract(name: str) -> None:
 @pytest.mark.slow
 @pytest.mark.parametrize("name", sorted(NETWORKS))
 def test_network_keeps_the_contract(name: str) -> None:
-    check_decoder(load("volo.decoders", name), NETWORKS[name], make_imagery_trials())
+    check_decoder(load("volo.decoders", name), NETWORKS[name], make_imagery_trials(n_samples=128))
 
 
 def test_imagery_of_two_classes_keeps_the_contract() -> None:
