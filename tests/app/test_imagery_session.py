@@ -12,7 +12,7 @@ from volo_acquisition.recording.reader import Recording
 from volo_acquisition.sources.synthetic import SyntheticSource
 from volo_acquisition.types import Marker
 from volo_app.engine import Engine, RunResult
-from volo_app.imagery import FEEDBACK_LENGTHS_S, IMAGERY_DECODERS, imagery_chain
+from volo_app.imagery import FEEDBACK_LENGTHS_S, imagery_chain
 from volo_app.replay import replay
 from volo_app.rows import RunRecorder
 from volo_app.training import train_file
