@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
+from sklearn.covariance import oas
 from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
 
 from volo_decoders.imagery.band_power import BandPowerLda, parse_feature
@@ -212,3 +213,11 @@ def test_windows_of_one_sample_have_no_variance() -> None:
     for fitted in (CspLda().fit(trials.X, trials.y), band_power(["C3:8-12"]).fit(trials.X, trials.y)):
         with pytest.raises(ValueError, match="at least 2"):
             fitted.decision_function(trials.X_test[:, :, :1])
+
+
+@given(st.integers(0, 2**32), st.sampled_from([10, 40, 300]))
+@settings(max_examples=25)
+def test_oracle_approximating_shrinkage_is_scikit_learns(seed: int, n_samples: int) -> None:
+    x = np.random.default_rng(seed).standard_normal((12, n_samples)) * np.arange(1, 13)[:, None]
+    theirs = oas(x.T)[0]
+    np.testing.assert_allclose(window_covariance(x, "oas"), theirs / np.trace(theirs), rtol=1e-9, atol=1e-12)

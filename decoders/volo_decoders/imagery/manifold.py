@@ -16,6 +16,7 @@ __all__ = [
     "geodesic",
     "inverse_root",
     "log_euclidean_mean",
+    "log_vector",
     "tangent_vector",
     "whitened",
     "window_spd",
@@ -87,7 +88,12 @@ def whitened(matrices: Array, whitener: Array) -> Array:
 
 def tangent_vector(matrix: Array, whitener: Array) -> Array:
     """Return the logarithm of the whitened matrix as a vector, (n * (n + 1) / 2,), whose length is the distance."""
-    log = apply_to_eigenvalues(whitened(matrix, whitener), np.log)
+    return log_vector(whitened(matrix, whitener))
+
+
+def log_vector(matrix: Array) -> Array:
+    """Return the logarithm of a whitened matrix as such a vector."""
+    log = apply_to_eigenvalues(matrix, np.log)
     rows, columns = np.triu_indices(log.shape[-1])
     weight = np.where(rows == columns, 1.0, np.sqrt(2.0))
     out: Array = log[..., rows, columns] * weight

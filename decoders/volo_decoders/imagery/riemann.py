@@ -21,7 +21,7 @@ from volo_decoders.imagery.manifold import (
     augmented,
     inverse_root,
     log_euclidean_mean,
-    tangent_vector,
+    log_vector,
     whitened,
     window_spd,
 )
@@ -73,10 +73,11 @@ class _RiemannDecoder(ScoredClassifier):
         self.mean_ = self._mean(matrices)
         self.whitener_ = inverse_root(self.mean_)
         seen = whitened(matrices, self.whitener_)
-        self._fit_whitened(seen, targets)
+        vectors = log_vector(seen)
+        self._fit_whitened(seen, vectors, targets)
         self.classes_ = classes
-        distances = np.linalg.norm(tangent_vector(matrices, self.whitener_), axis=1)
-        sure = [float(softmax(self.score_whitened(matrix)).max()) for matrix in seen]
+        distances = np.linalg.norm(vectors, axis=1)
+        sure = softmax(self._scores_of(seen, vectors)).max(axis=1)
         # a fitted trial looks surer than a new one: half of what it exceeds guessing by is granted
         guess = 1.0 / len(classes)
         self.bounds_ = np.array([np.quantile(distances, 0.95), guess + 0.5 * (float(np.mean(sure)) - guess)])
@@ -110,8 +111,12 @@ class _RiemannDecoder(ScoredClassifier):
         return np.asarray(mean_riemann(matrices, tol=1e-8), np.float64)
 
     @abstractmethod
-    def _fit_whitened(self, matrices: Array, targets: NDArray[np.intp]) -> None:
-        """Learn from whitened matrices, shape (n_trials, n, n)."""
+    def _fit_whitened(self, matrices: Array, vectors: Array, targets: NDArray[np.intp]) -> None:
+        """Learn from whitened matrices, shape (n_trials, n, n), and their tangent vectors."""
+
+    def _scores_of(self, matrices: Array, vectors: Array) -> Array:
+        """Return the scores of whitened matrices, shape (n_trials, n_classes)."""
+        return np.stack([self.score_whitened(matrix) for matrix in matrices])
 
     @abstractmethod
     def score_whitened(self, matrix: Array) -> Array:
@@ -191,7 +196,7 @@ class Mdm(_RiemannDecoder):
         self.adapt_by = adapt_by
         self.k0 = k0
 
-    def _fit_whitened(self, matrices: Array, targets: NDArray[np.intp]) -> None:
+    def _fit_whitened(self, matrices: Array, vectors: Array, targets: NDArray[np.intp]) -> None:
         means = [self._mean(matrices[targets == k]) for k in range(int(targets.max()) + 1)]
         self.whiteners_ = np.stack([inverse_root(mean) for mean in means])
 
@@ -224,10 +229,9 @@ class FgMdm(Mdm):
     DOI 10.1007/978-3-642-15995-4_78.
     """
 
-    def _fit_whitened(self, matrices: Array, targets: NDArray[np.intp]) -> None:
+    def _fit_whitened(self, matrices: Array, vectors: Array, targets: NDArray[np.intp]) -> None:
         from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
 
-        vectors = tangent_vector(matrices, np.eye(matrices.shape[-1]))
         lda = LinearDiscriminantAnalysis(solver="lsqr", shrinkage="auto").fit(vectors, targets)
         directions = np.asarray(lda.coef_, np.float64)
         if len(directions) > 1:  # their mean belongs to the grand mean, which is zero here but for rounding
@@ -236,11 +240,11 @@ class FgMdm(Mdm):
         basis = np.linalg.svd(directions, full_matrices=False)
         rank = int((1e-10 * basis.S[0] < basis.S).sum()) if basis.S[0] > 0.0 else 0
         self.basis_ = np.ascontiguousarray(basis.Vh[:rank])
-        super()._fit_whitened(np.stack([self._filtered(matrix) for matrix in matrices]), targets)
+        super()._fit_whitened(np.stack([self._filtered(matrix) for matrix in matrices]), vectors, targets)
 
     def _filtered(self, matrix: Array) -> Array:
         n = matrix.shape[-1]
-        vector = tangent_vector(matrix, np.eye(n))
+        vector = log_vector(matrix)
         kept = (self.basis_ @ vector) @ self.basis_
         log = np.zeros((n, n))
         rows, columns = np.triu_indices(n)
@@ -287,13 +291,15 @@ class TangentSpace(_RiemannDecoder):
         self.k0 = k0
         self.C = C
 
-    def _fit_whitened(self, matrices: Array, targets: NDArray[np.intp]) -> None:
-        vectors = tangent_vector(matrices, np.eye(matrices.shape[-1]))
+    def _fit_whitened(self, matrices: Array, vectors: Array, targets: NDArray[np.intp]) -> None:
         self.linear_ = fit_linear(self.model, vectors, targets, self.C)
+
+    def _scores_of(self, matrices: Array, vectors: Array) -> Array:
+        return vectors @ self.linear_.weights.T + self.linear_.bias
 
     def score_whitened(self, matrix: Array) -> Array:
         """Return the linear classifier's scores of one whitened matrix."""
-        return self.linear_.scores(tangent_vector(matrix, np.eye(len(matrix))))
+        return self.linear_.scores(log_vector(matrix))
 
     def _own_state(self) -> dict[str, NDArray[Any]]:
         return self.linear_.state()
