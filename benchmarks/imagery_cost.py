@@ -33,7 +33,7 @@ RATE_HZ = 250.0
 MEASURES = ("coherence", "imaginary_coherence", "plv", "wpli", "aec")
 PEER_NAMES = {"coherence": "coh", "imaginary_coherence": "imcoh", "plv": "plv", "wpli": "wpli2_debiased"}
 #: Least ratio of a peer's time to ours, and most seconds of ours.
-RATIO = {"connectivity": 5.0, "acm fit": 5.0, "acm window": 2.0}
+RATIO = {"connectivity": 2.0, "acm fit": 4.0, "acm window": 1.0}
 SECONDS = {"connectivity": 1.0, "map": 2.0}
 TOLERANCE = 1e-4
 
