@@ -67,7 +67,7 @@ FACTORIES: dict[str, Callable[[Trials], Any]] = {
     ),
     "fbcsp": lambda t: Fbcsp(t.n_bands, n_selected=3),
     "feature_lda": lambda t: FeatureLda(t.rate_hz, [f"E{k}" for k in range(t.X.shape[1])], window_s=0.5, step_hz=7.0),
-    "stacked": lambda t: Stacked(t.rate_hz, ["amplitude:5", "csp:5-60"], n_inner=2),
+    "stacked": lambda t: Stacked(t.rate_hz, ["amplitude:5", "csp:5-60"], n_inner=3),
     "mdm": lambda t: Mdm(),
     "fgmdm": lambda t: FgMdm(),
     "tangent_space": lambda t: TangentSpace(),

@@ -139,7 +139,7 @@ class Stacked(ScoredClassifier):
     combine : {"stack", "best"}
         Weigh all, or choose one.
     n_inner : int
-        Stretches of the calibration.
+        Stretches of the calibration, at least 3.
 
     References
     ----------
@@ -174,8 +174,10 @@ class Stacked(ScoredClassifier):
         """
         if self.combine not in ("stack", "best"):
             raise ValueError(f"combine: got {self.combine!r}, allowed are stack, best")
-        if self.n_inner < 2 or not self.views:
-            raise ValueError("n_inner must be at least 2, and views hold at least one")
+        if self.n_inner < 3 or not self.views:
+            raise ValueError(
+                f"n_inner, views: got {self.n_inner}, {list(self.views)}, expected at least 3 and at least one view"
+            )
         X, _ = checked_calibration(X, y)
         classes, targets = class_targets(y, len(X))
         self._n_channels = X.shape[1]
