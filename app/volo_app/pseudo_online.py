@@ -81,10 +81,11 @@ class TrialResult:
 
 @dataclass(slots=True)
 class Evaluation:
-    """The trials of an evaluation, and what could not be scored."""
+    """The trials of an evaluation, what could not be scored, and the hash of each recording's samples."""
 
     trials: list[TrialResult] = field(default_factory=list)
     left_out: list[str] = field(default_factory=list)
+    recordings: dict[str, str] = field(default_factory=dict)
 
     @property
     def accuracy(self) -> float:
@@ -98,6 +99,13 @@ class Evaluation:
             for subject in sorted({t.subject for t in self.trials})
         }
 
+    def cue_orders(self) -> list[list[str]]:
+        """Return the true classes of each recording in time order, of the trials that were scored."""
+        orders: dict[tuple[str, str], list[str]] = {}
+        for t in self.trials:
+            orders.setdefault((t.subject, t.session), []).append(t.target)
+        return list(orders.values())
+
     def sha256(self) -> str:
         """Return a hash over all trials, labels and scores; decode times do not enter."""
         digest = hashlib.sha256()
@@ -109,6 +117,12 @@ class Evaluation:
     def add(self, recorded: Recorded, trials: Sequence[TrialResult]) -> None:
         """Take the trials of one recording, and note how many of its cues could not be decoded."""
         self.trials += trials
+        name = f"subject {recorded.subject} {recorded.name}"
+        digest = hashlib.sha256(np.ascontiguousarray(recorded.samples).tobytes()).hexdigest()
+        same = [other for other, known in self.recordings.items() if known == digest]
+        if same:
+            self.left_out.append(f"{name} holds the very samples of {same[0]}: counted twice, the split may leak")
+        self.recordings[name] = digest
         missing = len(recorded.targets) - len(trials)
         if missing:
             self.left_out.append(f"subject {recorded.subject} {recorded.name}: {missing} trials are cut short")

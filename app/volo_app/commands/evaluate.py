@@ -304,6 +304,7 @@ def _told(dataset: str, plan: _Plan, evaluation: Evaluation, console: Console) -
         "above_chance": bool(evaluation.accuracy >= chance) if chance is not None else None,
         "n_trials": n_trials,
         "n_classes": n_classes,
+        **(_judged(evaluation, n_classes, console) if n_trials else {}),
         "subjects": per_subject,
         "classes": {label: {"n_trials": c.n_trials, "n_right": c.n_right} for label, c in per_class.items()},
         "itr_bits_per_min": itr,
@@ -320,3 +321,25 @@ def _told(dataset: str, plan: _Plan, evaluation: Evaluation, console: Console) -
     if not n_trials:
         raise CommandFailed(result, "no trial could be scored: " + ("; ".join(evaluation.left_out) or "none was found"))
     return result
+
+
+def _judged(evaluation: Evaluation, n_classes: int, console: Console) -> dict[str, object]:
+    """Print and return the spread over subjects, and what guessing from the order of the cues reaches."""
+    from volo_decoders.evaluate.intervals import bootstrap_interval, spread
+    from volo_decoders.evaluate.nulls import not_last_cue_null, trial_index_null
+
+    figures = list(evaluation.subject_accuracy().values())
+    over = spread(figures)
+    interval = bootstrap_interval(figures) if len(figures) > 1 else None
+    orders = evaluation.cue_orders()
+    by_index, by_last = trial_index_null(orders), not_last_cue_null(orders, n_classes)
+    bounds = "" if interval is None else f" (95 % bootstrap {interval[0]:.1%} to {interval[1]:.1%})"
+    console.print(
+        f"subjects: mean {over.mean:.1%}{bounds}, deviation {over.sd:.1%}, worst tenth {over.worst_tenth:.1%}"
+    )
+    told = "not to be had" if by_index is None else f"{by_index:.1%}"
+    console.print(f"without the signal: trial index alone {told}, not the last cue {by_last:.1%}")
+    return {
+        "spread": {"mean": over.mean, "sd": over.sd, "worst_tenth": over.worst_tenth, "interval_95": interval},
+        "nulls": {"trial_index": by_index, "not_last_cue": by_last},
+    }
