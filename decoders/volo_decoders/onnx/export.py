@@ -18,7 +18,7 @@ from volo_acquisition.types import Chunk, Marker
 from volo_decoders.chain import build_pipeline, build_stages
 from volo_decoders.fitted import FittedChain
 from volo_decoders.onnx.graph import GraphBuilder, import_onnx
-from volo_decoders.onnx.lowering import Cut, DecoderLowering, Signal, decoder_lowering, stage_lowering
+from volo_decoders.onnx.lowering import Cut, DecoderLowering, Signal, decoder_lowering, refuse_learning, stage_lowering
 from volo_decoders.onnx.manifest import KEY, Manifest, State, chain_sha256, entries, stream_to_dict
 from volo_decoders.onnx.steps import Steps
 from volo_decoders.onnx.testvector import noise_of_integers
@@ -77,6 +77,7 @@ def build_graph(fitted: FittedChain, *, late_s: float = LATE_S, precision: str =
     """
     spec, info = fitted.spec, fitted.contract
     scored = decoder_lowering(spec.decoder)
+    refuse_learning(spec.decoder, fitted.decoder)
     lowerings = [stage_lowering(stage.name) for stage in spec.stages]
     pipeline = build_pipeline(spec, fitted.decoder, fitted.decoder_id)
     rate_hz = pipeline.reset(info).rate_hz

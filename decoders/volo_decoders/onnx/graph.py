@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -143,6 +143,32 @@ class GraphBuilder:
         name = self._name(kind)
         self._nodes.append(self._onnx.helper.make_node(kind, list(inputs), [name], **attributes))
         return name
+
+    def inline(self, model: bytes, inputs: Mapping[str, str]) -> list[str]:
+        """Put the graph of another model here, and return its outputs.
+
+        Parameters
+        ----------
+        model : bytes
+            An ONNX file of one graph, with initializers of its own and no branches.
+        inputs : mapping of str to str
+            The tensor here for each of its inputs.
+        """
+        graph = self._onnx.load_model_from_string(model).graph
+        names = dict(inputs)
+        for tensor in graph.initializer:
+            names[tensor.name] = self.constant(self._onnx.numpy_helper.to_array(tensor))
+        for node in graph.node:
+            copy = self._onnx.NodeProto()
+            copy.CopyFrom(node)
+            for output in node.output:
+                names[output] = self._name(node.op_type)
+            del copy.input[:], copy.output[:]
+            copy.input.extend(names[name] if name else "" for name in node.input)
+            copy.output.extend(names[name] for name in node.output)
+            copy.name = ""
+            self._nodes.append(copy)
+        return [names[value.name] for value in graph.output]
 
     def cast(self, tensor: str, dtype: DTypeLike) -> str:
         """Return `tensor` with another number format."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from volo_decoders.imagery import band_power, csp
+from volo_decoders.imagery import band_power, csp, fbcsp
 from volo_decoders.imagery.lda import ShrinkageLda
 from volo_decoders.onnx.graph import GraphBuilder
 from volo_decoders.onnx.lowering import Cut, decoder
@@ -38,6 +38,23 @@ def _csp_lda(g: GraphBuilder, made: csp.CspLda, cut: Cut) -> str:
     shares = g.op("Where", varies, shares, g.constant(np.float64(1.0 / n_filters)))
     logarithms = g.op("Log", g.op("Max", shares, g.constant(np.float64(csp.LEAST_SHARE))))
     return discriminant(g, made.lda_, g.op("Reshape", logarithms, g.ints(-1)))
+
+
+@decoder("fbcsp")
+def _fbcsp(g: GraphBuilder, made: fbcsp.Fbcsp, cut: Cut) -> str:
+    """Repeat `Fbcsp.features`; each filter has a column of its own, zero outside its band."""
+    n_channels = cut.n_rows // made.n_bands
+    filters = np.zeros((cut.n_rows, len(made.filters_)))
+    for k, (band, weights) in enumerate(zip(made.bands_, made.filters_, strict=True)):
+        filters[band * n_channels : (band + 1) * n_channels, k] = weights
+    window = g.cast(cut.samples, np.float64)
+    power = variances(g, g.op("MatMul", window, g.weights(filters)))
+    whole = g.op("Reshape", variances(g, window), g.ints(made.n_bands, n_channels))
+    total = g.op("Gather", g.op("ReduceSum", whole, g.ints(1), keepdims=0), g.ints(*map(int, made.bands_)))
+    zero, one = g.constant(np.float64(0.0)), g.constant(np.float64(1.0))
+    share = g.op("Div", power, g.op("Where", g.op("Greater", total, zero), total, one))
+    logarithms = g.op("Log", g.op("Max", share, g.constant(np.float64(csp.LEAST_SHARE))))
+    return discriminant(g, made.lda_, logarithms)
 
 
 @decoder("band_power_lda")

@@ -14,6 +14,7 @@ from volo_acquisition.types import StreamInfo
 from volo_decoders.onnx.graph import GraphBuilder
 
 __all__ = [
+    "LEARNS",
     "Cut",
     "DecoderLowering",
     "Signal",
@@ -21,6 +22,7 @@ __all__ = [
     "decoder",
     "decoder_lowering",
     "per_length",
+    "refuse_learning",
     "stage",
     "stage_lowering",
     "why_not",
@@ -79,10 +81,19 @@ DecoderLowering = Callable[[GraphBuilder, Any, Cut], str]
 _STAGES: dict[str, StageLowering] = {}
 _DECODERS: dict[str, DecoderLowering] = {}
 #: Where the lowerings of the built-in stages and decoders are.
-_NAMES = ("stages", "etrca", "cca", "class_averages", "tdca", "imagery")
+_NAMES = ("stages", "etrca", "cca", "class_averages", "tdca", "imagery", "networks")
 _BUILT_IN = tuple(f"volo_decoders.onnx.{name}" for name in _NAMES)
 #: Why there is none for some decoders.
-_WHY_NOT: dict[str, str] = {}
+LEARNS = "it learns while it is used, and a file's weights do not change"
+_LOGARITHM = (
+    "it takes the logarithm of a covariance matrix of every window, for which ONNX has no operators (no eigenvalues), "
+    "and which nobody has unrolled yet"
+)
+_WHY_NOT: dict[str, str] = {
+    **dict.fromkeys(("mdm", "fgmdm", "tangent_space", "acm"), _LOGARITHM),
+    "oacca": LEARNS,
+    "feature_lda": "nobody has written its spectra and couplings as a graph yet",
+}
 
 
 def per_length(g: GraphBuilder, cut: Cut, n_classes: int, build: Callable[[int], str]) -> str:
@@ -135,6 +146,16 @@ def decoder_lowering(name: str) -> DecoderLowering:
     if name not in _DECODERS:
         raise _not_exportable("decoder", name, _DECODERS)
     return _DECODERS[name]
+
+
+def refuse_learning(name: str, made: Any) -> None:
+    """Refuse a decoder that is set to learn while it is used; DecoderError UNSUPPORTED."""
+    if getattr(made, "adapts", False):
+        raise DecoderError(
+            f"the chain is not exportable: decoder {name!r} has no ONNX form, because {LEARNS}",
+            reason=Reason.UNSUPPORTED,
+            hint="train it without adaptation",
+        )
 
 
 def why_not(name: str) -> str:
