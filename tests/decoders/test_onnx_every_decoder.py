@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from test_decoder_contract import EVERY, FACTORIES, trials_for
+from test_decoder_contract import EVERY, FACTORIES, NETWORKS, trials_for
 
 from volo_acquisition.errors import DecoderError, Reason
 from volo_acquisition.registry import names
@@ -15,6 +15,7 @@ from volo_acquisition.types import Channel, Chunk, Marker, StreamInfo
 from volo_decoders.chain import ChainSpec, StageSpec
 from volo_decoders.contract import Trials
 from volo_decoders.fitted import FittedChain, make_id
+from volo_decoders.imagery.trials import make_imagery_trials
 from volo_decoders.onnx.export import export_bytes
 from volo_decoders.onnx.exported import exported_chain
 from volo_decoders.onnx.graph import PRECISIONS
@@ -43,8 +44,8 @@ def is_exportable(name: str) -> bool:
 
 def chain_for(name: str) -> tuple[FittedChain, Trials]:
     """The decoder behind nothing but a channel selection: a window's rows are the stream's channels."""
-    trials = trials_for(name)
-    decoder = EVERY[name](trials).fit(trials.X, trials.y)
+    trials = trials_for(name) if name in EVERY else make_imagery_trials(n_samples=128)
+    decoder = {**EVERY, **NETWORKS}[name](trials).fit(trials.X, trials.y)
     n = trials.n_samples
     lengths = tuple(k / trials.rate_hz for k in (n // 2, n))
     channels = tuple(Channel(f"C{k}") for k in range(trials.X.shape[1]))
@@ -72,7 +73,13 @@ def items_of(trials: Trials, gap: int = 13) -> list[Marker | Chunk]:
     return [*markers, *(Chunk("amp", a, samples[a : a + 40], times[a : a + 40]) for a in range(0, len(samples), 40))]
 
 
-@pytest.mark.parametrize("name", [name for name in sorted(EVERY) if is_exportable(name)])
+@pytest.mark.parametrize(
+    "name",
+    [
+        *(name for name in sorted(EVERY) if is_exportable(name)),
+        *(pytest.param(name, marks=pytest.mark.slow) for name in sorted(NETWORKS)),
+    ],
+)
 def test_an_exported_decoder_scores_like_the_python_one(name: str) -> None:
     fitted, trials = chain_for(name)
     parity = compare(fitted, exported_chain(export_bytes(fitted)), fitted.contract, items_of(trials))
@@ -85,7 +92,7 @@ def test_an_exported_decoder_scores_like_the_python_one(name: str) -> None:
 
 def test_what_cannot_be_exported_says_why_and_the_page_tells_it() -> None:
     page = EXPORT_PAGE.read_text(encoding="utf-8")
-    for name in sorted(FACTORIES):
+    for name in sorted(FACTORIES | NETWORKS):
         assert f"`{name}`" in page
         if is_exportable(name):
             continue

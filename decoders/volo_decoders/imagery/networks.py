@@ -15,12 +15,12 @@ from numpy.typing import ArrayLike, NDArray
 from volo_decoders.imagery.lda import class_targets
 from volo_decoders.scored import ScoredClassifier, checked_calibration, taken
 
-__all__ = ["EegNet", "IfNet", "ShallowFbcspNet"]
+__all__ = ["EegNet", "IfNet", "Network", "ShallowFbcspNet"]
 
 Array = NDArray[np.float64]
 
 
-class _Network(ScoredClassifier):
+class Network(ScoredClassifier):
     """What the networks share.
 
     Windows are divided by each row's spread in calibration. Shorter ones are filled up with zeros at their begin,
@@ -123,7 +123,7 @@ class _Network(ScoredClassifier):
         return self
 
 
-class ShallowFbcspNet(_Network):
+class ShallowFbcspNet(Network):
     """A learned filter bank, learned spatial filters, log-power: common spatial patterns as a network.
 
     Parameters
@@ -145,7 +145,7 @@ class ShallowFbcspNet(_Network):
     architecture = "shallow"
 
 
-class EegNet(_Network):
+class EegNet(Network):
     """Temporal, depthwise spatial and separable convolutions: EEGNet-8,2. Parameters as in `ShallowFbcspNet`.
 
     References
@@ -156,7 +156,7 @@ class EegNet(_Network):
     architecture = "eegnet"
 
 
-class IfNet(_Network):
+class IfNet(Network):
     """Interactive frequency network: spatial filters of each band, depthwise temporal ones, bands summed.
 
     It works on windows that went through a filter bank of `n_bands` bands, the published one 4 to 16 and 16 to 40 Hz.

@@ -92,6 +92,7 @@ _LOGARITHM = (
 _WHY_NOT: dict[str, str] = {
     **dict.fromkeys(("mdm", "fgmdm", "tangent_space", "acm"), _LOGARITHM),
     "oacca": LEARNS,
+    "stacked": "some of its views are not exportable, and nobody has written its inner filters as a graph yet",
     "feature_lda": "nobody has written its spectra and couplings as a graph yet",
 }
 

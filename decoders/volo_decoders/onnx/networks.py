@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from volo_decoders.imagery.networks import Network
 from volo_decoders.onnx.cca import window_of_bands
 from volo_decoders.onnx.graph import GraphBuilder
 from volo_decoders.onnx.linear import transposed
@@ -28,6 +29,24 @@ def _guney(g: GraphBuilder, made: GuneyNet, cut: Cut) -> str:
         padded = g.op("Pad", scaled, g.ints(0, 0, 0, 0, 0, longest - n))
         window = g.op("Reshape", padded, g.ints(1, made.n_bands, n_channels, longest))
         (scores,) = g.inline(made.graph_.tobytes(), {"window": window})
+        return g.op("Reshape", g.cast(scores, np.float64), g.ints(n_classes))
+
+    return per_length(g, cut, n_classes, score)
+
+
+@decoder("shallow_fbcsp")
+@decoder("eegnet")
+@decoder("ifnet")
+def _imagery_network(g: GraphBuilder, made: Network, cut: Cut) -> str:
+    """Repeat `Network._score`: rows by their spread, the end of the window, zeros before it."""
+    n_classes, n_rows, longest = len(made.classes_), len(made.scale_), made.n_samples_
+
+    def score(n: int) -> str:
+        kept = g.rows(cut.samples, n - longest) if n > longest else cut.samples
+        scaled = g.op("Div", g.cast(kept, np.float64), g.constant(np.asarray(made.scale_, np.float64)))
+        turned = g.op("Transpose", g.cast(scaled, np.float32), perm=[1, 0])
+        padded = g.op("Pad", turned, g.ints(0, max(0, longest - n), 0, 0))
+        (scores,) = g.inline(made.graph_.tobytes(), {"x": g.op("Reshape", padded, g.ints(1, n_rows, longest))})
         return g.op("Reshape", g.cast(scores, np.float64), g.ints(n_classes))
 
     return per_length(g, cut, n_classes, score)
