@@ -14,7 +14,7 @@ import numpy as np
 from volo_acquisition.clock import Clock
 from volo_acquisition.errors import DeviceError, Reason
 from volo_acquisition.sources.continuity import Continuity, StallWatch
-from volo_acquisition.sources.lsl_describe import LslDescription, describe, label
+from volo_acquisition.sources.lsl_describe import LslDescription, describe, label, refuse_oversized
 from volo_acquisition.sources.lsl_link import LslLink, LslLostError, find_streams
 from volo_acquisition.types import Correction, Event, EventKind, Item, Marker, StreamInfo
 
@@ -40,6 +40,8 @@ class LslSettings:
         Its unique id; empty means any.
     type : str
         Its type, e.g. ``EEG``; empty means any.
+    host : str
+        Name of the machine it comes from; empty means any.
     marker_name : str
         Name of a marker stream to take too; empty means none.
     resolve_timeout_s : float
@@ -55,6 +57,7 @@ class LslSettings:
     name: str = ""
     source_id: str = ""
     type: str = ""
+    host: str = ""
     marker_name: str = ""
     resolve_timeout_s: float = 5.0
     expected_rate_hz: float = 0.0
@@ -68,12 +71,13 @@ class LslSettings:
 
     def matches(self, info: Any) -> bool:
         """Say whether a resolved stream is the signal asked for."""
-        wishes = ((self.name, info.name()), (self.source_id, info.source_id()), (self.type, info.type()))
-        return all(wish in ("", got) for wish, got in wishes) and info.channel_format() != 3
+        wishes = (self.name, self.source_id, self.type, self.host)
+        got = (info.name(), info.source_id(), info.type(), info.hostname())
+        return all(wish in ("", value) for wish, value in zip(wishes, got, strict=True)) and info.channel_format() != 3
 
     def asked(self) -> str:
         """Return what was asked for, for people."""
-        wishes = (("name", self.name), ("source_id", self.source_id), ("type", self.type))
+        wishes = (("name", self.name), ("source_id", self.source_id), ("type", self.type), ("host", self.host))
         return " and ".join(f"{key} {value!r}" for key, value in wishes if value) or "any signal"
 
 
@@ -116,6 +120,7 @@ class LslSource:
         if settings.marker_name:
             candidates = [info for info in visible if self._is_marker(info) and info.uid() != signal.uid()]
             marker = self._one(visible, candidates, f"name {settings.marker_name!r} (markers)")
+        refuse_oversized(signal)
         self._refuse_rate(signal)
         self._link = LslLink(signal, self._clock)
         self._link.open()
@@ -274,7 +279,7 @@ class LslSource:
             raise DeviceError(
                 f"{len(found)} LSL streams match {asked}: {'; '.join(label(info) for info in found)}",
                 reason=Reason.AMBIGUOUS,
-                hint="name one by its source_id",
+                hint="name one by its source_id, or by its host if they share that",
             )
         seen = "; ".join(label(info) for info in visible)
         raise DeviceError(

@@ -9,10 +9,15 @@ from volo_acquisition.errors import DeviceError, Reason
 from volo_acquisition.sources.continuity import CounterLaw
 from volo_acquisition.types import Channel, ChannelKind, StreamInfo
 
-__all__ = ["DTYPE_OF_FORMAT", "LslDescription", "describe", "label"]
+__all__ = ["DTYPE_OF_FORMAT", "LslDescription", "describe", "label", "refuse_oversized"]
 
 #: LSL's channel formats by number, as pylsl's ``cf_*`` constants.
 DTYPE_OF_FORMAT = {1: "float32", 2: "float64", 3: "string", 4: "int32", 5: "int16", 6: "int8", 7: "int64"}
+
+#: What a signal may declare at most; 384 channels at 30 kHz, and sound at 192 kHz, are within it.
+MAX_CHANNELS = 4096
+MAX_RATE_HZ = 200_000.0
+MAX_VALUES_PER_S = 20e6
 
 _UNITS = {
     "microvolts": "uV",
@@ -58,6 +63,29 @@ def label(lsl_info: Any) -> str:
         f"{lsl_info.name()!r} (type {lsl_info.type()!r}, {lsl_info.channel_count()} channels, {rate}, "
         f"host {lsl_info.hostname()!r}, source_id {lsl_info.source_id()!r})"
     )
+
+
+def refuse_oversized(lsl_info: Any) -> None:
+    """Refuse a stream before any memory is taken for it, if it declares more than a signal may.
+
+    Raises
+    ------
+    DeviceError
+        If the number of channels, the rate (Hz), or the two multiplied, is over its limit.
+    """
+    n_channels, rate_hz = lsl_info.channel_count(), lsl_info.nominal_srate()
+    limits = (
+        (n_channels, MAX_CHANNELS, "channels", Reason.WRONG_CHANNELS),
+        (rate_hz, MAX_RATE_HZ, "Hz", Reason.WRONG_RATE),
+        (n_channels * rate_hz, MAX_VALUES_PER_S, "values per second", Reason.WRONG_RATE),
+    )
+    for declared, limit, unit, reason in limits:
+        if not declared <= limit:
+            raise DeviceError(
+                f"LSL stream {label(lsl_info)} declares {declared:.0f} {unit}, at most {limit:.0f} are taken",
+                reason=reason,
+                hint="check the sending program, or name another stream by its source_id",
+            )
 
 
 def describe(lsl_info: Any, names: tuple[str, ...] = ()) -> LslDescription:

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from volo_acquisition.clock import Clock
 from volo_acquisition.errors import DeviceError, Reason
 from volo_acquisition.sources.foreign_clock import lsl_offset_s
-from volo_acquisition.sources.lsl_describe import DTYPE_OF_FORMAT, label
+from volo_acquisition.sources.lsl_describe import DTYPE_OF_FORMAT, describe, label
 from volo_acquisition.sources.lsl_driver import load_pylsl
 
 __all__ = ["LslLink", "LslLostError", "find_streams"]
@@ -46,6 +46,11 @@ def find_streams(wanted: Sequence[Callable[[Any], bool]], timeout_s: float) -> l
         if all(any(test(info) for info in seen.values()) for test in wanted):
             break
     return sorted(seen.values(), key=lambda info: (info.name(), info.source_id(), info.uid()))
+
+
+def _identity(info: Any) -> tuple[str, str, str, str]:
+    """Return what a stream that comes back has in common with the one that was lost."""
+    return info.name(), info.type(), info.source_id(), info.hostname()
 
 
 class LslLink:
@@ -174,17 +179,18 @@ class LslLink:
     def found_again(self) -> bool:
         """Look, without waiting, whether the outlet is back; connect and return True if so.
 
+        One of the same name and source_id on another machine is another stream, and passed over.
+
         Raises
         ------
         DeviceError
-            If what came back has another format, rate or number of channels.
+            If what came back has another format, rate, or other channels, by number, name, order, kind or unit.
         """
         if self._resolver is None:
             self._resolver = load_pylsl().ContinuousResolver(forget_after=2.0)
-        old = self._resolved
+        old, described = self._resolved, self.info
         for info in self._resolver.results():
-            same = (info.name(), info.type(), info.source_id()) == (old.name(), old.type(), old.source_id())
-            if not same or info.uid() in self._dead:
+            if _identity(info) != _identity(old) or info.uid() in self._dead:
                 continue
             self._refuse_other(old, info)
             self._resolved = info
@@ -195,6 +201,7 @@ class LslLink:
                 self._resolved = old
                 continue
             self._resolver = None
+            self._refuse_other_channels(described)
             return True
         return False
 
@@ -207,6 +214,20 @@ class LslLink:
         if self._inlet is not None:
             self._dead.add(self._resolved.uid())
             self._inlet = None  # its destructor disconnects
+
+    def _refuse_other_channels(self, before: Any) -> None:
+        """Disconnect and raise DeviceError if the channels are not those of the description `before`."""
+        if self._rows is None:  # a stream of texts
+            return
+        old, new = describe(before).info.channels, describe(self.info).info.channels
+        changed = [f"{a.name} ({a.unit}) is {b.name} ({b.unit})" for a, b in zip(old, new, strict=True) if a != b]
+        if changed:
+            self._drop()
+            raise DeviceError(
+                f"LSL stream {label(self.info)} came back with other channels: {', '.join(changed[:4])}",
+                reason=Reason.WRONG_CHANNELS,
+                hint="stop, and start a new run with the new settings of the device",
+            )
 
     @staticmethod
     def _refuse_other(old: Any, new: Any) -> None:
