@@ -89,7 +89,8 @@ def test_data_files_are_all_files_of_the_packages_that_are_no_code(freeze: Modul
                 assert path == ROOT / room / folder / path.name
                 listed[f"{folder}/{path.name}"] = path
     assert {f"volo_paradigms/layouts/{name}.toml" for name in layout_names()} <= set(listed)
-    assert {path for room in ROOMS for path in (ROOT / room).rglob("*.toml")} == set(listed.values())
+    kinds = ("*.toml", "*.txt")
+    assert {path for room in ROOMS for kind in kinds for path in (ROOT / room).rglob(kind)} == set(listed.values())
 
 
 def test_tests_of_libraries_stay_out_and_modules_with_such_a_name_inside_stay_in(freeze: ModuleType) -> None:

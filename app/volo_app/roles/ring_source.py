@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any, Protocol, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,14 +16,52 @@ from volo_app.roles.messages import Begin, Begun, Ended, Failed, NewStream, Pass
 from volo_app.roles.remote_source import error_of
 from volo_paradigms.grammar import SCREEN_GREY
 
-if TYPE_CHECKING:
-    from volo_app.roles.engine_process import EngineRole
-
-__all__ = ["RingSource", "RowSender"]
+__all__ = ["RecorderLine", "RingSource", "RowSender"]
 
 _SLICE_S = 0.005
 #: Whose silence the engine judges itself: the source's, which is replaced while the run goes on.
 _NOT_WATCHED = ("engine", "source")
+
+
+_Answer = TypeVar("_Answer")
+
+
+class RecorderLine(Protocol):
+    """The line of an engine's process to its recorder; see `volo_app.roles.engine_process.EngineRole`.
+
+    Attributes
+    ----------
+    folder, stop_reason, trouble : str
+        Folder of the run; why it is to end; what is wrong with another process.
+    """
+
+    folder: str
+    stop_reason: str
+    trouble: str
+
+    def put(self, message: object) -> None:
+        """Send, without waiting."""
+        ...
+
+    def answer(self, kind: type[_Answer]) -> _Answer:
+        """Wait for an answer of that kind."""
+        ...
+
+    def receive(self, timeout_s: float) -> None:
+        """Take what has come, waiting for at most so long."""
+        ...
+
+    def require_recorder(self) -> None:
+        """Raise DeviceError if the recorder is gone."""
+        ...
+
+    def take(self) -> list[object]:
+        """Return what came that nobody has asked for."""
+        ...
+
+    def stop(self, reason: str) -> None:
+        """Ask for an end."""
+        ...
 
 
 class RingSource:
@@ -34,13 +72,13 @@ class RingSource:
 
     Parameters
     ----------
-    role : EngineRole
+    role : RecorderLine
         Of this process.
     begin : Begin
         The run.
     """
 
-    def __init__(self, role: EngineRole, begin: Begin) -> None:
+    def __init__(self, role: RecorderLine, begin: Begin) -> None:
         self._role = role
         self._begin = begin
         self._clock = SessionClock()
@@ -147,13 +185,13 @@ class RowSender:
 
     Parameters
     ----------
-    role : EngineRole
+    role : RecorderLine
         Of this process.
     source : RingSource
         Whose items are with the recorder.
     """
 
-    def __init__(self, role: EngineRole, source: RingSource) -> None:
+    def __init__(self, role: RecorderLine, source: RingSource) -> None:
         self._role = role
         self._source = source
 
