@@ -141,6 +141,8 @@ def test_every_registered_decoder_is_tested() -> None:
 
 @pytest.mark.parametrize("name", sorted(FACTORIES))
 def test_registered_decoder_keeps_the_contract(name: str) -> None:
+    if name == "guney":
+        pytest.importorskip("torch", reason="torch is not installed")
     check_decoder(load("volo.decoders", name), FACTORIES[name], trials_for(name))
 
 
