@@ -14,15 +14,17 @@ from __future__ import annotations
 
 import math
 import random
-from abc import ABC, abstractmethod
+from abc import abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import Enum
+from typing import ClassVar
 
 from volo_acquisition.types import Marker
 from volo_decoders.types import Decision
 from volo_paradigms.grammar import CUE_OFF, DECISION, OFFSET, ONSET, TRIAL_START
-from volo_paradigms.types import Scene, Step
+from volo_paradigms.machine import PhasedTrials
+from volo_paradigms.types import Step
 
 __all__ = ["ImageryPhase", "ImageryTiming", "ImageryTrials"]
 
@@ -36,15 +38,6 @@ class ImageryPhase(Enum):
     IMAGERY = "imagery"
     REST = "rest"
     FINISHED = "finished"
-
-
-_LABELS = {
-    ImageryPhase.FIXATION: TRIAL_START,
-    ImageryPhase.CUE: ONSET,
-    ImageryPhase.IMAGERY: CUE_OFF,
-    ImageryPhase.REST: OFFSET,
-}
-_UNDER_WAY = (ImageryPhase.FIXATION, ImageryPhase.CUE, ImageryPhase.IMAGERY)
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,10 +74,8 @@ class ImageryTiming:
             raise ValueError("; ".join(problems))
 
 
-class ImageryTrials(ABC):
+class ImageryTrials(PhasedTrials[ImageryPhase]):
     """A `volo_paradigms.types.Paradigm` of trials with cross, cue, imagery and rest.
-
-    If the screen never reports a scene as shown, nothing more comes: that is for the engine to notice.
 
     Parameters
     ----------
@@ -101,19 +92,21 @@ class ImageryTrials(ABC):
         If there are not 2 to 4 classes, or one comes twice.
     """
 
+    LABELS: ClassVar[Mapping[Enum, str]] = {
+        ImageryPhase.FIXATION: TRIAL_START,
+        ImageryPhase.CUE: ONSET,
+        ImageryPhase.IMAGERY: CUE_OFF,
+        ImageryPhase.REST: OFFSET,
+    }
+
     def __init__(self, classes: tuple[str, ...], timing: ImageryTiming, seed: int) -> None:
+        super().__init__(ImageryPhase.READY, ImageryPhase.REST, ImageryPhase.FINISHED)
         if not 2 <= len(classes) <= 4 or len(set(classes)) != len(classes) or "" in classes:
             raise ValueError(f"classes: got {classes}, expected 2 to 4 different names")
         self.classes = tuple(classes)
         self._timing = timing
         self._seed = seed
-        self._phase = ImageryPhase.READY
-        self._trial = -1
-        self._now = -math.inf
-        self._latest_advance = -math.inf
-        self._shown_at: float | None = None
         self._onset_s = math.nan
-        self._paused = False
 
     # What the paradigms add.
 
@@ -125,50 +118,9 @@ class ImageryTrials(ABC):
     def _timed_out(self) -> list[Step]:
         """End the trial whose imagery has lasted `imagery_s`."""
 
-    @abstractmethod
-    def _done(self) -> bool:
-        """Return whether no further trial is to come."""
+    # What the machine asks for.
 
-    @abstractmethod
-    def decide(self, decision: Decision) -> list[Step]:
-        """Take a decision; one that belongs to another trial than the current is ignored."""
-
-    # What the engine calls.
-
-    @property
-    def phase(self) -> ImageryPhase:
-        """Where in a trial we are."""
-        return self._phase
-
-    @property
-    def trial(self) -> int:
-        """Number of the current trial, -1 before the first."""
-        return self._trial
-
-    @property
-    def paused(self) -> bool:
-        """Whether a pause is on."""
-        return self._paused
-
-    @property
-    def finished(self) -> bool:
-        """True when nothing more will come; only after the last scene is shown, so that its marker is recorded."""
-        return self._phase is ImageryPhase.FINISHED
-
-    def advance(self, now: float) -> list[Step]:
-        """Let session time pass; at most one scene comes of one call.
-
-        Raises
-        ------
-        ValueError
-            If `now` is not finite or before that of the last call.
-        """
-        if not (math.isfinite(now) and now >= self._latest_advance):
-            raise ValueError(f"now: got {now}, times must be finite and not before the last, {self._latest_advance}")
-        self._latest_advance = now
-        self._now = max(self._now, now)
-        if self._paused or self.finished:
-            return []
+    def _step(self, now: float) -> list[Step]:
         if self._phase is ImageryPhase.READY:
             return self._begin()
         if self._shown_at is None or now < self._ends_at(self._shown_at):
@@ -181,33 +133,10 @@ class ImageryTrials(ABC):
 
     def shown(self, marker: Marker) -> list[Step]:
         """Take note that the scene with this marker is on the screen since ``marker.time``."""
-        awaited = _LABELS.get(self._phase)
-        if self._shown_at is None and marker.label == awaited and marker.payload.get("trial") == self._trial:
-            self._shown_at = marker.time
-            if self._phase is ImageryPhase.CUE:
-                self._onset_s = marker.time
-            if self._phase is ImageryPhase.REST and self._done():
-                self._phase = ImageryPhase.FINISHED
-        return []
-
-    def pause(self) -> list[Step]:
-        """Stop until `resume`; a trial that is under way is given up and the screen goes to rest."""
-        if self._paused or self.finished:
-            return []
-        self._paused = True
-        return self._give_up("rest")
-
-    def resume(self) -> list[Step]:
-        """Go on after a pause, with a new trial once the rest has been shown and is over."""
-        self._paused = False
-        return []
-
-    def abort(self) -> list[Step]:
-        """End for good, at once; if a trial is under way, the last scene ends it."""
-        if self.finished:
-            return []
-        steps = self._give_up("end")
-        self._phase = ImageryPhase.FINISHED
+        before = self._shown_at
+        steps = super().shown(marker)
+        if before is None and self._shown_at is not None and self._phase is ImageryPhase.CUE:
+            self._onset_s = self._shown_at
         return steps
 
     # What the paradigms use.
@@ -227,18 +156,6 @@ class ImageryTrials(ABC):
         self._trial += 1
         payload = {"trial": self._trial, "cue": self._target(), "text": ""}
         return [self._scene(ImageryPhase.FIXATION, "fixation", payload)]
-
-    def _close(self, kind: str) -> Scene:
-        """Return the scene that ends the imagery; `kind` becomes ``"end"`` after the last trial."""
-        return self._scene(ImageryPhase.REST, "end" if self._done() else kind, {"trial": self._trial})
-
-    def _give_up(self, kind: str) -> list[Step]:
-        return [self._scene(ImageryPhase.REST, kind, {"trial": self._trial})] if self._phase in _UNDER_WAY else []
-
-    def _scene(self, phase: ImageryPhase, kind: str, payload: Mapping[str, object]) -> Scene:
-        self._phase = phase
-        self._shown_at = None
-        return Scene(kind, self._trial, self._now, _LABELS[phase], payload)
 
     def _imagining(self, trial: int) -> bool:
         """Return whether this trial's cue has been shown and its imagery is not over."""

@@ -6,14 +6,14 @@ begins with ``stimulus/onset``, a later one with ``stimulus/offset``: between th
 
 from __future__ import annotations
 
-import math
-from abc import ABC, abstractmethod
+from abc import abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from volo_acquisition.types import Marker
 from volo_decoders.types import Decision
 from volo_paradigms.grammar import OFFSET
+from volo_paradigms.machine import TrialMachine
 from volo_paradigms.show import Show
 from volo_paradigms.types import Scene, Step
 
@@ -45,7 +45,7 @@ class Stage:
     payload: Mapping[str, object] = field(default_factory=dict)
 
 
-class Timeline(ABC):
+class Timeline(TrialMachine):
     """A `volo_paradigms.types.Paradigm` of trials that run by themselves; decisions change nothing.
 
     A trial given up by a pause comes again under a new number.
@@ -54,24 +54,16 @@ class Timeline(ABC):
     def __init__(self, n_trials: int) -> None:
         if n_trials < 1:
             raise ValueError(f"n_trials: got {n_trials}, it must be at least 1")
+        super().__init__()
         self._n_trials = n_trials
         self._n_complete = 0
-        self._trial = -1
         self._stages: Sequence[Stage] = ()
         self._stage = 0
-        self._shown_at: float | None = None
-        self._awaits = False
-        self._now = self._latest_advance = -math.inf
-        self._paused = self._finished = False
+        self._awaits = self._finished = False
 
     @abstractmethod
     def _plan(self, number: int) -> Sequence[Stage]:
         """Return the stages of the trial that is complete as number `number` from 0; the last one is the rest."""
-
-    @property
-    def trial(self) -> int:
-        """Number of the current trial, -1 before the first."""
-        return self._trial
 
     @property
     def n_complete(self) -> int:
@@ -79,29 +71,11 @@ class Timeline(ABC):
         return self._n_complete
 
     @property
-    def paused(self) -> bool:
-        """Whether a pause is on."""
-        return self._paused
-
-    @property
     def finished(self) -> bool:
         """True when nothing more will come; only after the last scene is shown, so that its marker is recorded."""
         return self._finished
 
-    def advance(self, now: float) -> list[Step]:
-        """Let session time pass; at most one scene comes of one call.
-
-        Raises
-        ------
-        ValueError
-            If `now` is not finite or before that of the last call.
-        """
-        if not (math.isfinite(now) and now >= self._latest_advance):
-            raise ValueError(f"now: got {now}, times must be finite and not before the last, {self._latest_advance}")
-        self._latest_advance = now
-        self._now = max(self._now, now)
-        if self._paused or self._finished:
-            return []
+    def _step(self, now: float) -> list[Step]:
         if self._trial < 0:
             return [self._begin()]
         if self._shown_at is None or now - self._shown_at < self._stages[self._stage].seconds:
@@ -126,25 +100,8 @@ class Timeline(ABC):
         """Ignore the decision."""
         return []
 
-    def pause(self) -> list[Step]:
-        """Stop until `resume`; a trial that is under way is given up and the screen goes to rest."""
-        if self._paused or self._finished:
-            return []
-        self._paused = True
-        return self._give_up("rest")
-
-    def resume(self) -> list[Step]:
-        """Go on after a pause, with a new trial once the rest has been shown and is over."""
-        self._paused = False
-        return []
-
-    def abort(self) -> list[Step]:
-        """End for good, at once."""
-        if self._finished:
-            return []
-        steps = self._give_up("end")
+    def _finish(self) -> None:
         self._finished = True
-        return steps
 
     def _begin(self) -> Scene:
         self._trial += 1
