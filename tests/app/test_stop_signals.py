@@ -125,5 +125,6 @@ def test_a_signal_ends_a_simulated_spelling_over_lsl_with_its_file_closed(tmp_pa
     assert child.returncode == 1  # calibrated by half: nothing to spell with
     assert json.loads(out)["error"]["message"] == "interrupted"
     assert "Traceback" not in err
-    (path,) = tmp_path.rglob("*.xdf*")
+    assert not list(tmp_path.rglob("*.part"))
+    (path,) = tmp_path.rglob("*.xdf")
     assert verify(path).complete
