@@ -12,8 +12,10 @@ import re
 import tomllib
 from pathlib import Path
 
-__all__ = ["MATRIX", "load_matrix", "note_figure", "note_outcome", "row_of"]
+__all__ = ["LONG", "MATRIX", "load_matrix", "note_figure", "note_outcome", "row_of"]
 
+#: VOLO_LONG=1 takes the longest tests at the size the matrix asks for; without it they are cut to minutes.
+LONG = os.environ.get("VOLO_LONG", "") == "1"
 MATRIX = Path(__file__).with_name("matrix.toml")
 _ROW = re.compile(r"[ATRPSHUL]\d{1,2}")
 

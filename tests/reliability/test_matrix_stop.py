@@ -13,7 +13,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from figures import note_figure
+from figures import LONG, note_figure
 
 from volo_acquisition.clock import SessionClock
 from volo_acquisition.lifesign import MISSED_S, LifeSigns
@@ -170,7 +170,7 @@ def test_h1_a_real_window_goes_grey_while_another_process_hangs(
 
 @needs_posix
 @pytest.mark.slow
-def test_h1_two_hundred_real_stops(display: str, tmp_path: Path) -> None:
+def test_h1_many_real_stops(display: str, tmp_path: Path) -> None:
     """A window of its own for each stop; key or deadline to the stamp of the first grey swap.
 
     Where more programs want to run than there are processors, the system decides when the window runs: then the
@@ -178,7 +178,7 @@ def test_h1_two_hundred_real_stops(display: str, tmp_path: Path) -> None:
     """
     delays_s: list[float] = []
     load = []
-    for n in range(200):
+    for n in range(200 if LONG else 60):
         role, cause = ("engine", "recorder", "desk")[n % 3], ("flag", "beat")[n % 2]
         delays_s += grey_after(tmp_path, role, cause, n)
         load.append(os.getloadavg()[0])
@@ -186,10 +186,10 @@ def test_h1_two_hundred_real_stops(display: str, tmp_path: Path) -> None:
     is_idle = max(load) <= 1.5 * (os.cpu_count() or 1)
     busy = f"load {min(load):.1f} to {max(load):.1f} on {os.cpu_count()} processors"
     figure = f"p50 {p50:.1f}, p90 {p90:.1f}, p99 {p99:.1f} ms, {len(delays_s)} real stops, {busy}"
-    note_figure("H1", figure, "p99 <= 50 ms, 200 real stops", held=p99 <= 1e3 * DEADLINE_S)
+    note_figure("H1", figure, "p99 <= 50 ms, 200 real stops (60 without VOLO_LONG)", held=p99 <= 1e3 * DEADLINE_S)
     assert p90 <= 1e3 * DEADLINE_S
     assert max(delays_s) < 2.0
-    assert p99 <= 1e3 * DEADLINE_S or not is_idle, figure
+    assert p99 <= 1e3 * DEADLINE_S or not (is_idle and LONG), figure  # of sixty it is the worst one
 
 
 @needs_posix
