@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from volo_acquisition.clock import ManualClock
 from volo_acquisition.clockmap import ClockMap
+from volo_acquisition.errors import FileError, Reason
 from volo_acquisition.sources.replay import ReplaySource
 from volo_acquisition.synthetic.blocks import BLOCK_SAMPLES, random_numbers
 from volo_acquisition.synthetic.listening import CHANNELS, LISTENING, TALKERS, Listener, listening_sha256
@@ -30,7 +31,18 @@ from volo_decoders.speech.tracking import AttentionTracker, Line, Reading, Trial
 from volo_decoders.speech.trf import BackwardTRF, pearson
 from volo_paradigms.grammar import ATTEND, OFFSET, ONSET, RUN_START, RUN_STOP, TRIAL_START
 
-__all__ = ["AttendSettings", "Fitted", "Trial", "attend", "cut_trials", "decode", "evaluate", "record", "train"]
+__all__ = [
+    "AttendSettings",
+    "Fitted",
+    "Trial",
+    "attend",
+    "cut_trials",
+    "decode",
+    "evaluate",
+    "record",
+    "redecode",
+    "train",
+]
 
 TASK = "attend"
 EEG = "eeg"
@@ -329,6 +341,35 @@ def evaluate(
         "n_decisions": fingerprint.n_decisions,
         "sha256": fingerprint.hexdigest(),
     }
+
+
+def redecode(path: Path, chunk_samples: int = 0) -> dict[str, object]:
+    """Decode a recording of two talkers again: the first half of its trials trains, the rest is decoded.
+
+    Raises
+    ------
+    FileError, DeviceError
+        If the recording cannot be read, or has not the streams and trials.
+    """
+    trials = cut_trials(path)
+    if len(trials) < 4:
+        raise FileError(
+            f"{path} has {len(trials)} whole trials with a known talker, at least 4 are needed",
+            reason=Reason.EMPTY,
+            hint="record more trials: half of them train",
+        )
+    n_train = len(trials) // 2
+    settings = AttendSettings(
+        n_trials=len(trials),
+        n_train=n_train,
+        trial_s=float(min(len(trial.eeg) for trial in trials) / RATE_HZ),
+        **({"chunk_samples": chunk_samples} if chunk_samples else {}),
+    )
+    tested = trials[n_train:]
+    fitted = train(trials[:n_train])
+    readings = decode(path, fitted, settings, frozenset(trial.number for trial in tested))
+    figures = evaluate(readings, fitted, tested, settings)
+    return {**figures, "decoder": f"attention trained on the first {n_train} trials", "n_train": n_train}
 
 
 def _mean(values: Sequence[float]) -> float | None:

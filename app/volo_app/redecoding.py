@@ -31,7 +31,8 @@ def redecode(
     path : Path
         A recording of Volo's, or a file that `volo_app.converting.as_recording` understands.
     decoder : Path or None
-        Folder of a decoder, an exported chain, or a spiking decoder's file; None takes the recording's own.
+        Folder of a decoder, an exported chain, or a spiking decoder's file; None takes the recording's own, which for
+        a recording of two talkers is trained on its first half.
     speed, chunk_samples, stream, ideal, onlooker
         As for `replay`; a spiking decoder always runs as fast as it can.
 
@@ -51,6 +52,10 @@ def redecode(
         recording = as_recording(path, Path(folder))
         if decoder is not None and decoder.suffix == ".onnx" and _is_spiking(decoder):
             found = _decode_spikes(recording, decoder, chunk_samples or 1)
+        elif decoder is None and Recording.open(recording).header.get("task") == "attend":
+            from volo_app import attention
+
+            found = attention.redecode(recording, chunk_samples)
         else:
             found = dict(
                 replay(

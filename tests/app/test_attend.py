@@ -87,6 +87,20 @@ def test_the_result_does_not_depend_on_the_chunks_of_the_replay(tmp_path: Path) 
         assert again["n_decisions"] == wanted["n_decisions"] > 0
 
 
+def test_the_recording_is_decoded_again_by_the_command_of_all_recordings(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    session = create_session(tmp_path, "LISTENER", task="attend", settings={})
+    wanted = attend(session, SMALL)
+    path = session.run_path("attend", 1)
+    assert main(["replay", str(path), "--json"]) == 0
+    again = json.loads(capsys.readouterr().out)
+    assert again["sha256"] == wanted["sha256"]
+    assert again["n_train"] == SMALL.n_train
+    assert main(["replay", str(path), "--chunk", "333"]) == 0
+    assert wanted["sha256"] in capsys.readouterr().out
+
+
 def test_eeg_without_a_response_is_at_chance(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     class Deaf(Listener):
         def tell(self, marker: Marker) -> None:

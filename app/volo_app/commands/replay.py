@@ -63,6 +63,10 @@ def told(summary: Mapping[str, object]) -> list[str]:
         seen = summary.get("trained_bins")
         warning = f"; the decoder was trained on {seen} bins of some recording" if seen else ""
         return [f"R2 of {summary['n_scored']} bins: {values}{warning}"]
+    running = summary.get("running")
+    if isinstance(running, dict):
+        right = "n/a" if running["accuracy"] is None else f"{running['accuracy']:.1%}"
+        return [f"{summary['decoder']}: {right} of {running['n']} windows of {running['window_s']:g} s right"]
     lines = []
     decisions = summary["decisions"]
     if isinstance(decisions, list):

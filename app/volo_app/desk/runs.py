@@ -155,7 +155,7 @@ class Runs:
             self._telemetry.status = None
         for line in told(found):
             self._telemetry.log(line)
-        if found.get("r2") is not None:
+        if "decisions" not in found:
             self._telemetry.change(text=told(found)[0])
         self._telemetry.result({"replayed": dict(found)})
 
