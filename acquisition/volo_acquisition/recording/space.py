@@ -111,7 +111,16 @@ def is_recording(part: Path) -> bool:
         return False
     except PermissionError:
         return True
-    return True
+    return not _is_dead(int(found[1]))
+
+
+def _is_dead(pid: int) -> bool:
+    """Return whether a process has ended and only its parent has not taken note yet; told on Linux only."""
+    try:
+        stat = Path(f"/proc/{pid}/stat").read_bytes()
+    except OSError:
+        return False
+    return stat.rpartition(b")")[2].split()[:1] == [b"Z"]
 
 
 def rate_bytes_per_s(infos: Sequence[StreamInfo]) -> float:
