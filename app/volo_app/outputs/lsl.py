@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import uuid
+from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from typing import Any
 
@@ -23,7 +24,7 @@ _LINGER_S = 0.1
 _SMALL_MODULUS = {"int8": 2**7, "int16": 2**15}
 
 
-class _Outlet:
+class _Outlet(ABC):
     """A stream on the network, from `open` to `close`."""
 
     def __init__(self, clock: Clock | None, source_id: str) -> None:
@@ -62,9 +63,9 @@ class _Outlet:
     def __exit__(self, *_: object) -> None:
         self.close()
 
+    @abstractmethod
     def open(self) -> None:
         """Put the stream on the network."""
-        raise NotImplementedError
 
 
 class ChunkOutlet(_Outlet):

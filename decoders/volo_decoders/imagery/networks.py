@@ -78,12 +78,9 @@ class Network(ScoredClassifier):
         return self
 
     def _take(self, classes: NDArray[np.str_], scale: Array, n_samples: int, graph: NDArray[np.uint8]) -> None:
-        import onnxruntime
+        from volo_decoders.onnx.session import LimitedSession
 
-        options = onnxruntime.SessionOptions()
-        options.intra_op_num_threads = options.inter_op_num_threads = 1
-        options.log_severity_level = 3
-        self._session = onnxruntime.InferenceSession(graph.tobytes(), options, providers=["CPUExecutionProvider"])
+        self._session = LimitedSession(graph.tobytes(), "the network")
         self.scale_, self.n_samples_, self.graph_ = scale, n_samples, graph
         self.classes_ = classes
 

@@ -70,8 +70,8 @@ class LimitedSession:
         except _FAILURES as error:
             raise self._failed(error) from error
 
-    def run(self, outputs: Sequence[str], inputs: Mapping[str, NDArray[Any]]) -> list[NDArray[Any]]:
-        """Compute.
+    def run(self, outputs: Sequence[str] | None, inputs: Mapping[str, NDArray[Any]]) -> list[NDArray[Any]]:
+        """Compute `outputs`, or all of them.
 
         Raises
         ------

@@ -155,11 +155,9 @@ class GuneyNet(ScoredClassifier):
         return self
 
     def _take(self, classes: NDArray[Any], graph: NDArray[np.uint8], shape: tuple[int, int]) -> None:
-        import onnxruntime
+        from volo_decoders.onnx.session import LimitedSession
 
-        options = onnxruntime.SessionOptions()
-        options.intra_op_num_threads = options.inter_op_num_threads = 1
-        self._session = onnxruntime.InferenceSession(graph.tobytes(), options, providers=["CPUExecutionProvider"])
+        self._session = LimitedSession(graph.tobytes(), "the network")
         self.classes_, self.graph_, self._shape = classes, graph, shape
 
     def __getstate__(self) -> dict[str, Any]:
